@@ -1,0 +1,1 @@
+"""One turn: the actor writes, the environment runs and judges, the critic comments."""

@@ -1,0 +1,120 @@
+"""What is to be solved: a Problem is an instruction and the Reference its answers are checked against."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from preftree.config import Record
+
+Task = Literal["Coding", "Math_PoT", "Math_CoT", "Logic"]
+"""The interchange field of the published dataset: what kind of reasoning, and for math whether with the Python tool."""
+
+AnswerKind = Literal["math", "choice", "boolean", "string", "list"]
+"""How an answer is compared: as mathematics, an option letter, yes or no, normalised text, or a list of texts."""
+
+Tool = Literal["python"]
+"""A tool the actor may use in its actions."""
+
+
+class UnitTests(Record):
+    """Python statements that raise when the solution is wrong (MBPP's asserts, HumanEval's check function)."""
+
+    kind: Literal["unit"] = "unit"
+    """The tag of this form of tests."""
+    asserts: tuple[str, ...]
+    """Statements run one by one after the solution; each is one test."""
+    setup: str = ""
+    """Code run before the solution, such as imports that the tests or the given signature need."""
+    entry_point: str | None = None
+    """The function that the instruction asks for, where it is named."""
+
+
+class IOCase(Record):
+    """One run of a program: what it reads and what it must print."""
+
+    stdin: str
+    """What the program reads."""
+    stdout: str
+    """What it must print, compared line by line without trailing white space."""
+
+
+class IOTests(Record):
+    """A program that reads stdin and writes stdout (CodeContests, TACO)."""
+
+    kind: Literal["io"] = "io"
+    """The tag of this form of tests."""
+    cases: tuple[IOCase, ...]
+    """The runs that must all print what is expected."""
+
+
+Tests = Annotated[UnitTests | IOTests, Field(discriminator="kind")]
+
+
+class Reference(Record):
+    """The ground truth of a problem: an answer or tests, and what may help to reach them."""
+
+    answer: str | None = None
+    """The gold answer as text; None where tests decide."""
+    kind: AnswerKind = "math"
+    """How an answer is compared with the gold one."""
+    choices: tuple[str, ...] = ()
+    """The options of a multiple-choice problem, the first one being A."""
+    tests: Tests | None = None
+    """The tests that a solution's code must pass."""
+    rationale: str | None = None
+    """A gold explanation in words."""
+    solutions: tuple[str, ...] = ()
+    """Reference programs, each of which passes the tests."""
+
+
+class Problem(Record):
+    """An instruction with a way to check an answer."""
+
+    id: str = ""
+    """16 hex digits of the content's hash; computed when left empty, and checked when given."""
+    task: Task
+    """Coding, Math_PoT (math with Python), Math_CoT (math in text) or Logic."""
+    dataset: str
+    """The source's name, as exported."""
+    instruction: str = Field(min_length=1)
+    """What the actor is asked, without prompt or tool description."""
+    tool: Tool | None = None
+    """The tool that actions may use; Coding problems always have the interpreter."""
+    reference: Reference
+    """What answers are checked against."""
+    metadata: dict[str, JsonValue] = {}
+    """Anything else worth keeping: difficulty, subject, the row's own id. Not part of the hash."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hash(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("id"):
+            # Validated once without an id, so that equal content in any spelling (a list, a tuple) hashes alike.
+            data = {**data, "id": "-"}
+            data["id"] = cls.model_validate(data).content_id()
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.id != "-" and self.id != self.content_id():
+            raise ValueError(f"the id {self.id} is not the hash of the content, {self.content_id()}; leave it out")
+        reference = self.reference
+        if reference.answer is not None and not reference.answer.strip():
+            raise ValueError("the gold answer is empty")
+        if self.task == "Coding" and reference.tests is None and reference.answer is None:
+            raise ValueError("a Coding problem needs tests or an answer")
+        if self.task != "Coding" and reference.answer is None:
+            raise ValueError("the problem has no gold answer")
+        if reference.kind == "choice" and not reference.choices:
+            raise ValueError("a multiple-choice problem needs its choices")
+        return self
+
+    def content_id(self) -> str:
+        """The first 16 hex digits of SHA-256 over everything but `id` and `metadata`."""
+        content = self.model_dump(mode="json", exclude={"id", "metadata"})
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real problems (`data/`) and real model outputs (`parity/`); skips where it is absent."""
+    path = Path(os.environ.get("PREFTREE_DATA", Path(__file__).parents[2] / "shared"))
+    if not (path / "data").is_dir():
+        pytest.skip(f"needs real problems in {path}; set PREFTREE_DATA to the folder that holds data/ and parity/")
+    return path
