@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError
 
 from preftree.errors import ConfigError
@@ -62,7 +63,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} does not hold a mapping of keys to values.", where=str(path), why=f"found {data!r:.80}")
+        raise ConfigError(
+            f"{path} does not hold a mapping of keys to values.", where=str(path), why=f"found {data!r:.80}"
+        )
     return data
 
 
@@ -131,11 +134,11 @@ def _line_numbers(text: str) -> dict[tuple[str | int, ...], int]:
     found: dict[tuple[str | int, ...], int] = {}
 
     def walk(node: Any, path: tuple[str | int, ...]) -> None:
-        if hasattr(node, "lc") and isinstance(node, dict):
+        if isinstance(node, CommentedMap):
             for key, value in node.items():
                 found[(*path, key)] = node.lc.key(key)[0] + 1
                 walk(value, (*path, key))
-        elif isinstance(node, list):
+        elif isinstance(node, CommentedSeq):
             for index, value in enumerate(node):
                 found[(*path, index)] = node.lc.item(index)[0] + 1
                 walk(value, (*path, index))

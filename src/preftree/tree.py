@@ -87,7 +87,7 @@ class Action(Record):
     """The model that wrote it."""
     origin: Origin = "sampled"
     """How it was obtained."""
-    schema_: Schema | None = Field(default=None, alias="schema", serialization_alias="schema")
+    reasoning_schema: Schema | None = None
     """The reasoning schema that was asked for, if one was."""
     rung: int = 0
     """The step of the ladder that it came from."""
@@ -99,8 +99,6 @@ class Action(Record):
     """Why the model stopped, as the endpoint said."""
     usage: Usage = Usage()
     """Tokens of the call."""
-
-    model_config = {**Record.model_config, "populate_by_name": True, "serialize_by_alias": True}
 
 
 class Grade(Record):

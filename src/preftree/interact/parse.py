@@ -99,6 +99,11 @@ def number_steps(text: str) -> str:
     return numbered if count else f"Step 1: {numbered}"
 
 
+def without_labels(text: str) -> str:
+    """An action's text without `Step 1:` and the like, whose numbers are no answers."""
+    return re.sub(r"\bStep \d+[:.]", "", text)
+
+
 def syntax_error(code: str) -> str | None:
     """Why `code` does not parse as Python, or None if it does. The code is not run."""
     if len(code) > _MAX_CODE:

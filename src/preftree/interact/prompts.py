@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from preftree.llm.base import Message
+from preftree.llm.config import Style
 from preftree.problem import Problem
 from preftree.tree import Action, Critique, Node, Observation, Schema
-
-Style = Literal["tagged", "flat"]
-"""How an actor is asked."""
 
 PYTHON_TOOL = "You can use Python: code in a ```python block is run, and what it defines stays defined in later turns."
 
@@ -101,7 +99,9 @@ def actor_messages(
         messages = [
             Message(role="system", content=system),
             *(
-                m.model_copy(update={"content": history[i // 2].action.raw or m.content}) if m.role == "assistant" else m
+                m.model_copy(update={"content": history[i // 2].action.raw or m.content})
+                if m.role == "assistant"
+                else m
                 for i, m in enumerate(messages)
             ),
         ]
@@ -177,7 +177,9 @@ the student: say which step is the first one that is wrong and why, then suggest
 Never state the right answer, nor any number or text from which it can be copied, and never mention that you know it."""
 
 
-def critic_messages(problem: Problem, history: Sequence[Turn], action: Action, observation: Observation) -> list[Message]:
+def critic_messages(
+    problem: Problem, history: Sequence[Turn], action: Action, observation: Observation
+) -> list[Message]:
     """Asks the critic about an action; the critic alone is shown the reference."""
     parts = [f"Problem:\n{instruction(problem)}", f"Known to be right (never reveal it):\n{reference_text(problem)}"]
     for number, turn in enumerate(history, 1):

@@ -1,1 +1,1 @@
-"""TODO"""
+"""A run: its folder, its journal, and how it is continued."""

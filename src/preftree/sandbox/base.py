@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from preftree.config import Config, Record
+from preftree.errors import SandboxUnavailable
 from preftree.problem import Tests
 
 Status = Literal["ok", "error", "timeout", "killed", "failed"]
@@ -112,3 +113,21 @@ class Sandbox(Protocol):
     async def close(self) -> None:
         """End every session and process."""
         ...
+
+
+class NoSandbox:
+    """Runs nothing: for replays and other uses where every execution is known to be recorded already."""
+
+    version = "none"
+
+    def session(self, cells: Sequence[str] = (), *, seed: int = 0) -> AbstractAsyncContextManager[Session]:
+        raise SandboxUnavailable("Code was to be run where nothing runs.")
+
+    async def program(self, code: str, stdin: str = "") -> ProgramResult:
+        raise SandboxUnavailable("Code was to be run where nothing runs.")
+
+    async def test(self, code: str, tests: Tests, *, seed: int = 0) -> TestReport:
+        raise SandboxUnavailable("Code was to be run where nothing runs.")
+
+    async def close(self) -> None:
+        pass

@@ -1,0 +1,64 @@
+"""`preftree demo`: the main job on the embedded world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from preftree.cli import grow_verb
+from preftree.cli.export_verb import print_manifest
+from preftree.cli.stats_verb import print_statistics
+from preftree.config import validate
+from preftree.export.export import ExportConfig, export_trees
+from preftree.export.stats import statistics
+from preftree.grow.config import GrowConfig
+from preftree.runs.folder import run_info
+from preftree.runs.trees import read_trees
+
+
+def demo_(*, n: int = 240, name: str = "demo", runs: Path = Path("runs"), seed: int = 0) -> int:
+    """Grow, export and measure trees of the embedded world: no key, no GPU, no network.
+
+    A small language model that ships with preftree writes every action, the sandbox runs it, the grader judges it.
+    Killed at any moment, the same command continues.
+
+    Parameters
+    ----------
+    n
+        How many problems, over all four tasks.
+    name
+        The run's name.
+    runs
+        The folder that holds all runs.
+    seed
+        Another seed gives other problems and other trees.
+    """
+    config = demo_config(n=n, name=name, runs=runs, seed=seed)
+    folder = runs / name
+    print(f"growing trees of {n} problems in {folder} (about two minutes on two cores)", flush=True)
+    code = grow_verb.run(config)
+    if code:
+        return code
+    print_statistics(statistics(read_trees(folder)))
+    manifest = export_trees(read_trees(folder), folder / "export", ExportConfig(), run_info(folder))
+    print_manifest(folder / "export", manifest)
+    deep = next((t.problem.id for t in read_trees(folder) if t.depth >= 3), None)
+    print("\nWhat to type next:")
+    print(f"  preftree show {folder} {deep or ''}".rstrip() + "        a tree, turn by turn")
+    print(f"  preftree replay {folder}      the same trees again, from the journal alone")
+    print("  preftree init my.yaml          a config for problems and models of your own")
+    return 0
+
+
+def demo_config(*, n: int, name: str, runs: Path, seed: int) -> GrowConfig:
+    """The embedded default: the micro world's problems, its two models and its reference critic."""
+    data = {
+        "name": name,
+        "runs": runs,
+        "seed": seed,
+        "sources": [{"kind": "micro", "n": n, "seed": seed}],
+        "actor": "micro",
+        "wrong": ["micro-weak"],
+        "critic": "micro-critic",
+        "concurrency": 64,
+    }
+    return validate(GrowConfig, data, where="the demo's config")

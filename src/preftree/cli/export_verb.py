@@ -1,0 +1,37 @@
+"""`preftree export RUN`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from preftree.cli.settings import flags_of, overrides
+from preftree.config import validate
+from preftree.export.export import ExportConfig, export_trees
+from preftree.runs.folder import RUN_FILE, run_info
+from preftree.runs.trees import read_trees
+
+
+@flags_of(ExportConfig)
+def export_(run: Path, /, *, out: Path | None = None, **settings: Any) -> None:
+    """Turn trees into training rows; works on a run that is still growing, too.
+
+    Parameters
+    ----------
+    run
+        The folder of a run, or a file of trees.
+    out
+        The folder to write to. [default: RUN/export]
+    """
+    config = validate(ExportConfig, overrides(settings), where="the command line")
+    folder = out or (run if run.is_dir() else run.parent) / "export"
+    info = run_info(run) if (run / RUN_FILE).exists() else {"trees": str(run)}
+    manifest = export_trees(read_trees(run), folder, config, info)
+    print_manifest(folder, manifest)
+
+
+def print_manifest(folder: Path, manifest: Any) -> None:
+    """What was written, a line a file."""
+    for name, entry in sorted(manifest.files.items()):
+        print(f"{entry.rows:8d} rows  {folder / name}")
+    print(f"manifest: {folder / 'manifest.json'}")

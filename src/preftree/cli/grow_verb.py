@@ -1,0 +1,122 @@
+"""`preftree grow CONFIG`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from preftree.cli import wiring
+from preftree.cli.panel import panel
+from preftree.cli.settings import flags_of, overrides
+from preftree.config import load_config
+from preftree.grading.grader import Grader
+from preftree.grow.config import GrowConfig
+from preftree.grow.engine import Engine
+from preftree.grow.plan import ASSUMED_PASS_RATE, plan
+from preftree.grow.run import grow_run
+from preftree.runs.folder import continue_command
+from preftree.runs.progress import Progress
+from preftree.sandbox import open_sandbox
+
+
+@flags_of(GrowConfig)
+def grow_(
+    config: Path,
+    /,
+    *,
+    limit: int | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    **settings: Any,
+) -> int:
+    """Grow preference trees from problems.
+
+    The same command continues a run that was stopped or killed: no finished call is made twice.
+
+    Parameters
+    ----------
+    config
+        The YAML file; write one with `preftree init my.yaml`.
+    limit
+        Take only the first problems; the run can be continued with more.
+    dry_run
+        Print what would be done, with the least, expected and most model calls, and stop.
+    """
+    resolved = load_config(GrowConfig, config, overrides(settings))
+    if dry_run:
+        print_plan(resolved, limit)
+        return 0
+    return run(resolved, limit=limit)
+
+
+def run(config: GrowConfig, *, limit: int | None = None) -> int:
+    """Grow as configured, with panel and Ctrl-C; returns the exit code."""
+    progress = Progress()
+    return asyncio.run(_run(config, progress, limit))
+
+
+async def _run(config: GrowConfig, progress: Progress, limit: int | None) -> int:
+    sandbox = await open_sandbox(config.limits, unsafe=config.unsafe_exec)
+    grader = Grader(sandbox)
+    cast, models = wiring.cast_of(config)
+    stopped = False
+
+    def on_start(engine: Engine) -> None:
+        def stop() -> None:
+            nonlocal stopped
+            if stopped:
+                task.cancel()
+                return
+            stopped = True
+            engine.stop()
+            print(
+                f"\nstopping: waiting for {progress.in_flight} calls in flight (again Ctrl-C to drop them)",
+                file=sys.stderr,
+            )
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+
+    try:
+        progress.total = wiring.count_problems(config, limit)
+        problems = wiring.problems_of(config, limit)
+        async with panel(progress, f"preftree grow: {config.name}"):
+            task = asyncio.ensure_future(grow_run(config, problems, cast, sandbox, grader, progress, on_start=on_start))
+            trees = await task
+    except asyncio.CancelledError:
+        trees = None
+    finally:
+        for model in models:
+            await model.close()
+        await grader.close()
+        await sandbox.close()
+    if stopped:
+        print(f"stopped; everything finished is stored. To continue:\n  {continue_command()}", file=sys.stderr)
+        return 130
+    owed = sum(progress.owed.values())
+    print(f"{progress.done} trees in {trees}" + (f", {progress.skipped} problems skipped" if progress.skipped else ""))
+    if owed:
+        kinds = ", ".join(f"{kind} ({n})" for kind, n in sorted(progress.owed.items()))
+        print(f"{owed} trees are still owed because calls failed: {kinds}. To try them again:\n  {continue_command()}")
+        return 1
+    folder = config.runs / config.name
+    print(f"next: preftree export {folder}   preftree stats {folder}   preftree show {folder}")
+    return 0
+
+
+def print_plan(config: GrowConfig, limit: int | None) -> None:
+    """The plan on stdout."""
+    found = plan(config, wiring.problems_of(config, limit))
+    tasks = ", ".join(f"{task} {n}" for task, n in found.tasks.items())
+    print(f"run       {config.runs / config.name}")
+    print(f"problems  {found.problems} ({tasks})")
+    print(f"actors    {', '.join((config.actor, *config.stronger))}; wrong from {', '.join(config.wrong)}")
+    print(f"critic    {config.critic or 'none'}")
+    least, expected, most = (f"{n:,.0f}" for n in found.calls)
+    print(
+        f"calls     least {least}, expected {expected} (if {ASSUMED_PASS_RATE:.0%} of samples are right), most {most}"
+    )

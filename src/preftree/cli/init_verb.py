@@ -1,0 +1,96 @@
+"""`preftree init FILE`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic_core import PydanticUndefined
+
+from preftree.config import Config, dump_yaml
+from preftree.errors import InputError
+from preftree.grow.config import GrowConfig
+from preftree.llm.config import LocalConfig, OpenAIConfig, RecordedConfig
+
+_TEMPLATES: dict[str, dict[str, Any]] = {
+    "micro": {
+        "name": "micro",
+        "sources": [{"kind": "micro", "n": 40}],
+        "actor": "micro",
+        "wrong": ["micro-weak"],
+        "critic": "micro-critic",
+    },
+    "endpoint": {
+        "name": "my-trees",
+        "sources": [{"kind": "jsonl", "path": "problems.jsonl"}],
+        "models": {
+            "small": {
+                "kind": "openai",
+                "base_url": "http://localhost:8000/v1",
+                "model": "Qwen/Qwen2.5-7B-Instruct",
+                "api_key_env": None,
+            },
+            "other": {
+                "kind": "openai",
+                "base_url": "http://localhost:8001/v1",
+                "model": "mistralai/Mistral-7B-Instruct-v0.3",
+                "api_key_env": None,
+            },
+            "large": {
+                "kind": "openai",
+                "base_url": "https://api.openai.com/v1",
+                "model": "gpt-4o",
+                "api_key_env": "OPENAI_API_KEY",
+                "price": {"input": 2.5, "output": 10.0},
+            },
+        },
+        "actor": "small",
+        "stronger": ["large"],
+        "wrong": ["other"],
+        "critic": "large",
+    },
+}
+
+
+def init_(file: Path, /, *, template: Literal["endpoint", "micro"] = "endpoint") -> None:
+    """Write a commented config to start from.
+
+    Parameters
+    ----------
+    file
+        Where to write it; `-` prints it.
+    template
+        `endpoint`: problems of your own and three chat models. `micro`: the embedded world, which runs as it is.
+    """
+    text = template_text(template)
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise InputError(f"{file} exists already.", where=str(file), hint="give another name, or remove the file") from None
+    except OSError as e:
+        raise InputError(f"{file} cannot be written.", where=str(file), why=str(e)) from None
+    print(f"wrote {file}; edit it, look at the plan with: preftree grow {file} --dry-run")
+
+
+def template_text(template: str) -> str:
+    """A config as commented YAML: every key with its meaning; those left at their default are commented out."""
+    lines = ["# Grow trees with: preftree grow THIS_FILE", "# See what it would cost: preftree grow THIS_FILE --dry-run", ""]
+    values = _TEMPLATES[template]
+    for name, field in GrowConfig.model_fields.items():
+        lines += [f"# {line}" for line in (field.description or "").splitlines()]
+        if name in values:
+            lines += dump_yaml({name: values[name]}).splitlines()
+        elif field.default is not PydanticUndefined:
+            default = field.default.model_dump(mode="json") if isinstance(field.default, Config) else field.default
+            plain = list(default) if isinstance(default, tuple) else str(default) if isinstance(default, Path) else default
+            lines += [f"# {line}" for line in dump_yaml({name: plain}).splitlines()]
+        lines.append("")
+    for kind, cls in (("openai", OpenAIConfig), ("local", LocalConfig), ("recorded", RecordedConfig)):
+        lines.append(f"# Keys of a model of kind {kind}:")
+        lines += [f"#   {key}: {field.description}" for key, field in cls.model_fields.items() if key != "kind"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,106 @@
+"""Puts configured parts together: sources into problems, model configs into chat models. The only place that knows all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from preftree import micro
+from preftree.errors import ConfigError
+from preftree.grow.config import GrowConfig
+from preftree.grow.run import Cast
+from preftree.interact.critic import Critic, ModelCritic
+from preftree.interact.prompts import Turn
+from preftree.interact.turn import Actor
+from preftree.llm.base import ChatModel, Sampling
+from preftree.llm.config import LocalConfig, ModelConfig, RecordedConfig
+from preftree.problem import Problem
+from preftree.problems.sources import load
+from preftree.tree import Action, Critique, Observation, Position
+
+MICRO_SAMPLING = Sampling(temperature=1.0, max_tokens=160)
+"""The micro models' actions are short; a longer one has lost its way."""
+
+
+def problems_of(config: GrowConfig, limit: int | None = None) -> Iterator[Problem]:
+    """The problems of all sources, in order."""
+    every = (problem for source in config.sources for problem in load(source, {"micro": micro.generate}))
+    return islice(every, limit)
+
+
+def count_problems(config: GrowConfig, limit: int | None = None) -> int:
+    """How many problems the sources have; reads them once, so that bad rows are reported before anything is paid."""
+    return sum(1 for _ in problems_of(config, limit))
+
+
+def model_config(config: GrowConfig, name: str) -> ModelConfig:
+    """The config of a model by name, the embedded ones included."""
+    if name in config.models:
+        return config.models[name]
+    return LocalConfig(
+        path=str(micro.weights("weak" if name == "micro-weak" else "strong")), dtype="float64", device="cpu", style="flat", sampling=MICRO_SAMPLING
+    )
+
+
+def build_model(name: str, config: ModelConfig) -> ChatModel:
+    """A chat model; opens no connection and loads no weights before the first call."""
+    if isinstance(config, LocalConfig):
+        from preftree.llm.local import LocalChat
+
+        return LocalChat(name, config.path, device=config.device, dtype=config.dtype, batch_size=config.batch_size)
+    if isinstance(config, RecordedConfig):
+        return _recorded(name, config)
+    from preftree.llm.openai import from_config
+
+    return from_config(name, config)
+
+
+def _recorded(name: str, config: RecordedConfig) -> ChatModel:
+    from preftree.llm.recorded import RecordedChat
+
+    return RecordedChat.from_jsonl(config.path, name=name)
+
+
+def cast_of(config: GrowConfig) -> tuple[Cast, list[ChatModel]]:
+    """The cast of a run, and its models to be closed at the end; a model in two roles is built once."""
+    built: dict[str, ChatModel] = {}
+
+    def actor(name: str) -> Actor:
+        model = model_config(config, name)
+        if name not in built:
+            built[name] = build_model(name, model)
+        return Actor(built[name], model.sampling, model.style, model.price)
+
+    critic: Critic | None = None
+    if config.critic == "micro-critic":
+        critic = MicroCritic()
+    elif config.critic is not None:
+        one = actor(config.critic)
+        critic = ModelCritic(one.model, one.sampling)
+    actors = [actor(name) for name in (config.actor, *config.stronger)]
+    return Cast(actors, [actor(name) for name in config.wrong], critic), list(built.values())
+
+
+class MicroCritic:
+    """The micro world's reference critic in the critic's role; it needs no model."""
+
+    name = "micro-critic"
+
+    async def criticise(
+        self,
+        problem: Problem,
+        history: Sequence[Turn],
+        action: Action,
+        observation: Observation,
+        *,
+        seed: int,
+        position: Position,
+    ) -> Critique:
+        if problem.dataset != "micro":
+            raise ConfigError(
+                "The critic `micro-critic` only knows the problems of the micro world.",
+                where="critic: micro-critic",
+                why=f"the problem {problem.id} is from {problem.dataset}",
+                hint="name one of your models as the critic, or leave the critic out",
+            )
+        return Critique(text=micro.ReferenceCritic().critique(problem, action), model=self.name)

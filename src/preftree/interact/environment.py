@@ -1,0 +1,96 @@
+"""The environment: runs an action's program, reads its answer, and judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from preftree.grading.extract import extract_answer
+from preftree.grading.grader import Grader
+from preftree.interact.parse import is_computed, syntax_error, without_labels
+from preftree.interact.prompts import NO_ANSWER, RIGHT, WRONG, Turn
+from preftree.problem import Problem
+from preftree.sandbox.base import CellResult, Sandbox
+from preftree.tree import Action, Grade, Observation, Verdict, seed_of
+
+VERSION = "1"
+"""The version of the rules in this file; part of what a run records."""
+
+
+class Environment:
+    """Executes and judges actions.
+
+    Args:
+        sandbox: where programs run.
+        grader: compares answers and runs tests.
+    """
+
+    def __init__(self, sandbox: Sandbox, grader: Grader) -> None:
+        self.sandbox = sandbox
+        self.grader = grader
+
+    async def observe(self, problem: Problem, history: Sequence[Turn], action: Action) -> Observation:
+        """Run an action in the state that the turns before it left, and judge it.
+
+        A program that does not parse is not run: its verdict is `invalid`, so that it enters no pair.
+        """
+        if action.code is not None and (error := syntax_error(action.code)):
+            return _judged(f"The code does not parse. {error}", "error", _invalid("syntax", error))
+        if problem.task == "Coding" and problem.reference.tests is not None:
+            return await self._observe_tests(problem, action)
+        if action.code is None:
+            answer = action.answer or extract_answer(without_labels(action.text), problem.reference.kind)
+            grade = await self.grader.grade_answer(problem.reference, answer)
+            return _judged("", "none", grade)
+        return await self._observe_cell(problem, history, action)
+
+    async def _observe_tests(self, problem: Problem, action: Action) -> Observation:
+        if action.code is None:
+            return _judged("", "none", _invalid("unit-tests", "the action has no code"))
+        grade, report = await self.grader.grade_tests(problem.reference, action.code)
+        shown = [report.output] if report.output else []
+        if grade.verdict is Verdict.incorrect and grade.detail:
+            shown.append(grade.detail)
+        return _judged("\n".join(shown), report.status, grade)
+
+    async def _observe_cell(self, problem: Problem, history: Sequence[Turn], action: Action) -> Observation:
+        assert action.code is not None
+        # A cell that failed left no state, so only those that ended well are replayed.
+        before = [t.action.code for t in history if t.action.code and t.observation.status == "ok"]
+        answer = action.answer
+        async with self.sandbox.session(before, seed=seed_of(0, problem.id)) as session:
+            cell = await session.run(action.code)
+            if cell.status == "ok" and answer and is_computed(answer) and problem.reference.kind != "choice":
+                value = await session.run(answer)
+                if value.status == "ok" and value.value is not None:
+                    answer = value.value
+        if cell.status == "failed":
+            return _judged(
+                cell.output, "failed", Grade(verdict=Verdict.failed, grader="sandbox", version=self.sandbox.version)
+            )
+        if answer is None:
+            answer = _answer_of_program(problem, action, cell)
+        return _judged(cell.output, cell.status, await self.grader.grade_answer(problem.reference, answer))
+
+
+def _answer_of_program(problem: Problem, action: Action, cell: CellResult) -> str | None:
+    """Without a stated answer, the program's is its last value, or the last line that it printed (published rule)."""
+    if cell.value is not None:
+        return cell.value
+    if cell.status != "ok":
+        return None
+    printed = [line.strip() for line in cell.output.splitlines() if line.strip()]
+    if printed and not printed[-1].startswith("["):
+        return extract_answer(printed[-1], problem.reference.kind)
+    return None
+
+
+def _invalid(grader: str, detail: str) -> Grade:
+    return Grade(verdict=Verdict.invalid, grader=grader, version=VERSION, detail=detail)
+
+
+_SENTENCES = {Verdict.correct: RIGHT, Verdict.incorrect: WRONG, Verdict.invalid: NO_ANSWER}
+
+
+def _judged(output: str, status: str, grade: Grade) -> Observation:
+    parts = [part for part in (output, _SENTENCES.get(grade.verdict)) if part]
+    return Observation.model_validate({"text": "\n".join(parts), "status": status, "grade": grade})
