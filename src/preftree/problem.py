@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -89,25 +89,25 @@ class Problem(Record):
     metadata: dict[str, JsonValue] = {}
     """Anything else worth keeping: difficulty, subject, the row's own id. Not part of the hash."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _hash(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not data.get("id"):
-            # Validated once without an id, so that equal content in any spelling (a list, a tuple) hashes alike.
-            data = {**data, "id": "-"}
-            data["id"] = cls.model_validate(data).content_id()
-        return data
-
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.id != "-" and self.id != self.content_id():
-            raise ValueError(f"the id {self.id} is not the hash of the content, {self.content_id()}; leave it out")
+        # Hashed after validation, so that equal content in any spelling (a list, a tuple) hashes alike.
+        content_id = self.content_id()
+        if not self.id:
+            # The only write to a frozen record, before anyone has seen it.
+            self.__dict__["id"] = content_id
+            self.__pydantic_fields_set__.add("id")
+        elif self.id != content_id:
+            raise ValueError(f"the id {self.id} is not the hash of the content, {content_id}; leave it out")
         reference = self.reference
+        _utf8(json.dumps(self.metadata, ensure_ascii=False))
         if reference.answer is not None and not reference.answer.strip():
             raise ValueError("the gold answer is empty")
-        if self.task == "Coding" and reference.tests is None and reference.answer is None:
+        # Rows of the published dataset come without the truth that they were checked against.
+        checkable = not self.metadata.get("imported")
+        if checkable and self.task == "Coding" and reference.tests is None and reference.answer is None:
             raise ValueError("a Coding problem needs tests or an answer")
-        if self.task != "Coding" and reference.answer is None:
+        if checkable and self.task != "Coding" and reference.answer is None:
             raise ValueError("the problem has no gold answer")
         if reference.kind == "choice" and not reference.choices:
             raise ValueError("a multiple-choice problem needs its choices")
@@ -117,4 +117,12 @@ class Problem(Record):
         """The first 16 hex digits of SHA-256 over everything but `id` and `metadata`."""
         content = self.model_dump(mode="json", exclude={"id", "metadata"})
         text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return hashlib.sha256(_utf8(text)).hexdigest()[:16]
+
+
+def _utf8(text: str) -> bytes:
+    """The text as bytes; half of a surrogate pair, which JSON can spell, could not be written out again."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text holds half a surrogate pair (\\ud800 to \\udfff), which is no character") from None

@@ -26,7 +26,7 @@ Schema = Literal["cot", "modular"]
 MAX_TURNS = 5
 """Published: at most five turns a tree."""
 
-NODE_ID = re.compile(r"(?:[1-9]r\d{0,2}/)*[1-9][cr](?:\d{2})?")
+NODE_ID = re.compile(r"(?:[1-9]r(?:\d{2})?/)*[1-9][cr](?:\d{2})?")
 
 
 class Verdict(StrEnum):
@@ -155,6 +155,12 @@ class Node(Record):
     """What the critic wrote, if it was asked."""
     tally: dict[str, int] = {}
     """The verdicts of all samples drawn up to and including this one, over all steps of the ladder."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if [int(step[0]) for step in self.id.split("/")] != list(range(1, self.turn + 1)):
+            raise ValueError(f"the turns of {self.id} are not numbered 1, 2, …")
+        return self
 
     @property
     def turn(self) -> int:

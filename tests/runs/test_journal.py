@@ -43,6 +43,7 @@ def test_a_position_keeps_its_first_record(tmp_path: Path) -> None:
         journal = Journal(tmp_path / "j")
         await journal.put(at(0), "model", "first")
         await journal.put(at(0), "model", "second")
+        await journal.put(Position("p2", "1c", "actor", 0, 0), "model", "another problem's")
         assert journal.get(at(0)) == "first"
         journal.close()
 
@@ -214,6 +215,7 @@ def test_once_calls_once_and_stops(tmp_path: Path) -> None:
         journal = Journal(tmp_path / "j")
         calls = Calls(journal)
         assert await calls.once(at(0), Usage, make, lambda _: "model") == (Usage(prompt_tokens=7), False)
+        journal.release("p")
         assert await calls.once(at(0), Usage, make, lambda _: "model") == (Usage(prompt_tokens=7), True)
         calls.stopping = True
         assert (await calls.once(at(0), Usage, make, lambda _: "model"))[1]

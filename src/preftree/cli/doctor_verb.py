@@ -42,7 +42,7 @@ def doctor_() -> int:
 
 async def _sandbox() -> tuple[int, list[tuple[str, bool, str]]]:
     try:
-        sandbox = await open_sandbox(Limits())
+        sandbox = open_sandbox(Limits())
     except SandboxUnavailable as e:
         return e.exit_code, [("isolation", False, str(e))]
     try:

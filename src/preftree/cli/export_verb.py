@@ -8,6 +8,7 @@ from typing import Any
 from preftree.cli.settings import flags_of, overrides
 from preftree.config import validate
 from preftree.export.export import ExportConfig, export_trees
+from preftree.export.manifest import MANIFEST, Manifest
 from preftree.runs.folder import RUN_FILE, run_info
 from preftree.runs.trees import read_trees
 
@@ -30,8 +31,8 @@ def export_(run: Path, /, *, out: Path | None = None, **settings: Any) -> None:
     print_manifest(folder, manifest)
 
 
-def print_manifest(folder: Path, manifest: Any) -> None:
+def print_manifest(folder: Path, manifest: Manifest) -> None:
     """What was written, a line a file."""
-    for name, entry in sorted(manifest.files.items()):
-        print(f"{entry.rows:8d} rows  {folder / name}")
-    print(f"manifest: {folder / 'manifest.json'}")
+    for entry in manifest.files:
+        print(f"{entry.rows:8d} rows  {folder / entry.path}")
+    print(f"manifest: {folder / MANIFEST}")

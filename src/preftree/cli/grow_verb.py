@@ -60,7 +60,7 @@ def run(config: GrowConfig, *, limit: int | None = None) -> int:
 
 
 async def _run(config: GrowConfig, progress: Progress, limit: int | None) -> int:
-    sandbox = await open_sandbox(config.limits, unsafe=config.unsafe_exec)
+    sandbox = open_sandbox(config.limits, unsafe=config.unsafe_exec)
     grader = Grader(sandbox)
     cast, models = wiring.cast_of(config)
     stopped = False

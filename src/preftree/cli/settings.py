@@ -18,6 +18,8 @@ from preftree.errors import ConfigError
 F = TypeVar("F", bound=Callable[..., Any])
 _GROUP = cyclopts.Group("Settings (keys of the YAML file too)", sort_key=9)
 _MARK = "__"
+_PLAIN = (bool, int, float)
+"""Types whose flags show and check them; all other values are read as YAML."""
 
 
 def flags_of(cls: type[Config]) -> Callable[[F], F]:
@@ -30,7 +32,7 @@ def flags_of(cls: type[Config]) -> Callable[[F], F]:
         signature = inspect.signature(verb)
         parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         for key, field in _leaves(cls):
-            kind = bool | None if field.annotation is bool else str | None
+            kind = field.annotation if field.annotation in _PLAIN else str
             name = "--" + key.replace("_", "-")
             parameter = cyclopts.Parameter(name=name, help=_help(field), group=_GROUP, show_default=False)
             parameters.append(
@@ -38,7 +40,7 @@ def flags_of(cls: type[Config]) -> Callable[[F], F]:
                     key.replace(".", _MARK),
                     inspect.Parameter.KEYWORD_ONLY,
                     default=None,
-                    annotation=Annotated[kind, parameter],
+                    annotation=Annotated[kind | None, parameter],
                 )
             )
         verb.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -62,7 +64,7 @@ def overrides(settings: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, str):
             try:
                 value = YAML(typ="safe", pure=True).load(value)
-            except YAMLError as e:
+            except (YAMLError, ValueError, RecursionError) as e:
                 raise ConfigError(
                     f"The value of --{key.replace('_', '-')} cannot be read.",
                     where=f"--{key.replace('_', '-')} {value}",

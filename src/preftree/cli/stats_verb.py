@@ -31,8 +31,8 @@ def stats_(run: Path, /, *, json: Annotated[bool, Parameter(negative="")] = Fals
 
 def print_statistics(found: Statistics) -> None:
     """The tables on stdout."""
-    from preftree.export.stats_table import as_tables
+    from preftree.export.stats_table import as_table, dataset_table
 
     console = Console()
-    for table in as_tables(found):
-        console.print(table)
+    console.print(as_table(found))
+    console.print(dataset_table(found))

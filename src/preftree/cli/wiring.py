@@ -42,23 +42,30 @@ def model_config(config: GrowConfig, name: str) -> ModelConfig:
     )
 
 
-def build_model(name: str, config: ModelConfig) -> ChatModel:
-    """A chat model; opens no connection and loads no weights before the first call."""
+def build_model(name: str, config: ModelConfig, problems: Iterator[Problem]) -> ChatModel:
+    """A chat model; opens no connection and loads no weights before the first call.
+
+    Published recordings name problems in their own ways, hence `problems`: those of the run.
+    """
     if isinstance(config, LocalConfig):
         from preftree.llm.local import LocalChat
 
         return LocalChat(name, config.path, device=config.device, dtype=config.dtype, batch_size=config.batch_size)
     if isinstance(config, RecordedConfig):
-        return _recorded(name, config)
+        return _recorded(name, config, problems)
     from preftree.llm.openai import from_config
 
     return from_config(name, config)
 
 
-def _recorded(name: str, config: RecordedConfig) -> ChatModel:
+def _recorded(name: str, config: RecordedConfig, problems: Iterator[Problem]) -> ChatModel:
     from preftree.llm.recorded import RecordedChat
+    from preftree.problems import gsm8k_results, mint_transcripts
 
-    return RecordedChat.from_jsonl(config.path, name=name)
+    if config.format == "jsonl":
+        return RecordedChat.from_jsonl(config.path, models=config.models, name=name)
+    read = mint_transcripts.attempts if config.format == "mint" else gsm8k_results.attempts
+    return RecordedChat((attempt.response for attempt in read(config.path, problems, config.models)), name=name)
 
 
 def cast_of(config: GrowConfig) -> tuple[Cast, list[ChatModel]]:
@@ -68,7 +75,7 @@ def cast_of(config: GrowConfig) -> tuple[Cast, list[ChatModel]]:
     def actor(name: str) -> Actor:
         model = model_config(config, name)
         if name not in built:
-            built[name] = build_model(name, model)
+            built[name] = build_model(name, model, problems_of(config))
         return Actor(built[name], model.sampling, model.style, model.price)
 
     critic: Critic | None = None

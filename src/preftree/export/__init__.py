@@ -1,1 +1,1 @@
-"""TODO"""
+"""Trees become training data: rows, files and their manifest, statistics; and published rows become trees again."""

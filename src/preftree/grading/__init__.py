@@ -1,1 +1,1 @@
-"""TODO"""
+"""From what an actor wrote to a verdict: extract an answer, compare it, run tests."""

@@ -95,6 +95,8 @@ class Engine:
         except CallFailed as e:
             self.progress.owed[e.kind] += 1
             return
+        finally:
+            self.journal.release(problem.id)
         await self.journal.put_tree(number, tree.problem.id, tree.model_dump_json())
         self.progress.done += 1
         for node in tree.nodes:

@@ -113,6 +113,7 @@ async def replay(
         if journal.state(number, problem.id) != "tree":
             continue
         tree = await expander.grow(problem)
+        journal.release(problem.id)
         if tree.model_dump_json() == next(stored):
             equal += 1
         else:

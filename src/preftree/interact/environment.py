@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from preftree.grading.extract import extract_answer
 from preftree.grading.grader import Grader
-from preftree.interact.parse import is_computed, syntax_error, without_labels
+from preftree.interact.parse import is_computed, syntax_error
 from preftree.interact.prompts import NO_ANSWER, RIGHT, WRONG, Turn
 from preftree.problem import Problem
 from preftree.sandbox.base import CellResult, Sandbox
@@ -14,6 +15,10 @@ from preftree.tree import Action, Grade, Observation, Verdict, seed_of
 
 VERSION = "1"
 """The version of the rules in this file; part of what a run records."""
+
+
+_NOTICES = ("[Executed Successfully with No Output]", "[Output Truncated]")
+"""Lines of an output that are the sandbox's own."""
 
 
 class Environment:
@@ -38,7 +43,7 @@ class Environment:
         if problem.task == "Coding" and problem.reference.tests is not None:
             return await self._observe_tests(problem, action)
         if action.code is None:
-            answer = action.answer or extract_answer(without_labels(action.text), problem.reference.kind)
+            answer = action.answer or extract_answer(_without_labels(action.text), problem.reference.kind)
             grade = await self.grader.grade_answer(problem.reference, answer)
             return _judged("", "none", grade)
         return await self._observe_cell(problem, history, action)
@@ -61,15 +66,20 @@ class Environment:
             cell = await session.run(action.code)
             if cell.status == "ok" and answer and is_computed(answer) and problem.reference.kind != "choice":
                 value = await session.run(answer)
-                if value.status == "ok" and value.value is not None:
+                if value.status == "failed":
+                    cell = value
+                elif value.status == "ok" and value.value is not None:
                     answer = value.value
         if cell.status == "failed":
-            return _judged(
-                cell.output, "failed", Grade(verdict=Verdict.failed, grader="sandbox", version=self.sandbox.version)
-            )
+            return _judged(cell.output, "failed", Grade(verdict=Verdict.failed, grader="sandbox", version=self.sandbox.version))
         if answer is None:
             answer = _answer_of_program(problem, action, cell)
         return _judged(cell.output, cell.status, await self.grader.grade_answer(problem.reference, answer))
+
+
+def _without_labels(text: str) -> str:
+    """An action's text without `Step 1:` and the like, whose numbers are no answers."""
+    return re.sub(r"\bStep \d+[:.]", "", text)
 
 
 def _answer_of_program(problem: Problem, action: Action, cell: CellResult) -> str | None:
@@ -79,7 +89,7 @@ def _answer_of_program(problem: Problem, action: Action, cell: CellResult) -> st
     if cell.status != "ok":
         return None
     printed = [line.strip() for line in cell.output.splitlines() if line.strip()]
-    if printed and not printed[-1].startswith("["):
+    if printed and printed[-1] not in _NOTICES:
         return extract_answer(printed[-1], problem.reference.kind)
     return None
 

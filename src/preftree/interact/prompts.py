@@ -99,9 +99,7 @@ def actor_messages(
         messages = [
             Message(role="system", content=system),
             *(
-                m.model_copy(update={"content": history[i // 2].action.raw or m.content})
-                if m.role == "assistant"
-                else m
+                m.model_copy(update={"content": history[i // 2].action.raw or m.content}) if m.role == "assistant" else m
                 for i, m in enumerate(messages)
             ),
         ]
@@ -177,9 +175,7 @@ the student: say which step is the first one that is wrong and why, then suggest
 Never state the right answer, nor any number or text from which it can be copied, and never mention that you know it."""
 
 
-def critic_messages(
-    problem: Problem, history: Sequence[Turn], action: Action, observation: Observation
-) -> list[Message]:
+def critic_messages(problem: Problem, history: Sequence[Turn], action: Action, observation: Observation) -> list[Message]:
     """Asks the critic about an action; the critic alone is shown the reference."""
     parts = [f"Problem:\n{instruction(problem)}", f"Known to be right (never reveal it):\n{reference_text(problem)}"]
     for number, turn in enumerate(history, 1):

@@ -94,7 +94,7 @@ class Interaction:
         hint = guided_hint(*guide) if guide else None
         messages = actor_messages(problem, history, style=actor.style, schema=schema, hint=hint)
         completion = await self._complete(actor, messages, position)
-        parsed = parse(completion.text, problem.task)
+        parsed = parse(completion.text, problem.task, tests=problem.reference.tests is not None)
         action = Action(
             text=parsed.flat,
             raw=completion.text if completion.text.strip() != parsed.flat else None,
@@ -158,9 +158,7 @@ class Interaction:
         self._count(completion.usage, actor.price, found)
         return completion
 
-    async def _observe(
-        self, problem: Problem, history: Sequence[Turn], action: Action, position: Position
-    ) -> Observation:
+    async def _observe(self, problem: Problem, history: Sequence[Turn], action: Action, position: Position) -> Observation:
         async def make() -> Observation:
             self.progress.executions += 1
             return await self.environment.observe(problem, history, action)

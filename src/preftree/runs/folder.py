@@ -75,20 +75,19 @@ def open_run(
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(file, dump_yaml(record))
     except OSError as e:
-        raise StorageError(
-            "The run folder cannot be made.",
-            where=str(folder),
-            why=str(e),
-            hint="free some space or give another --runs",
-        ) from e
+        raise _not_made(folder, e) from e
     return False
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds the run's folder: a second process is refused. The lock dies with its process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as e:
+        raise _not_made(folder, e) from e
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -114,6 +113,12 @@ def run_info(folder: Path) -> dict[str, Any]:
             hint="give a folder such as runs/NAME that `preftree grow` has written",
         )
     return read_yaml(folder / RUN_FILE)
+
+
+def _not_made(folder: Path, e: OSError) -> StorageError:
+    return StorageError(
+        "The run folder cannot be made.", where=str(folder), why=str(e), hint="free some space or give another --runs"
+    )
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -1,0 +1,218 @@
+"""Are two answers equal? The fast path: identical text, or two plain numbers compared exactly, without tolerance.
+
+What it cannot decide (algebra, sets, matrices) it leaves to Math-Verify. Numbers are compared as fractions, so that
+9999 is not 10,000 and 300 is not 3; a percent sign is read as a unit (25% is 25) or as a hundredth (25% is 1/4), and
+only where one side has the sign and the other has not.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+GRADER_VERSION = "preftree-grading 1"
+"""The version of our own rules; raised whenever a verdict could change."""
+
+MAX_ANSWER = 1000
+"""Longer answers are compared as text only; ours: the longest gold answer of MATH has 159 characters."""
+
+FLOAT_DIGITS = 15
+"""A decimal with as many significant digits was printed by a program; ours: a double holds 15 to 17."""
+
+FLOAT_TOLERANCE = Fraction(1, 10**9)
+"""Relative difference forgiven to such a decimal (18.000000000000004 is 18); ours: rounding, not a near miss."""
+
+_REPLACEMENTS = (
+    (re.compile(r"\{,\}|, ?\\! ?"), ","),
+    (re.compile(r"\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\\[!,;:()\[\]]|\\displaystyle"), ""),
+    (re.compile(r"\\(?:text(?:bf|it|rm|sf|tt)?|mbox|mathrm|mathbf|operatorname)\s*\{([^{}]*)\}"), r" \1 "),
+    (re.compile(r"\\[dtc]frac"), r"\\frac"),
+    (re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree"), ""),
+    (re.compile(r"\\%"), "%"),
+    (re.compile(r"\\ |\\q?quad|\\newline|\\\\$"), " "),
+)
+_SPACE = re.compile(r"\s+")
+_LOOSE_SPACE = re.compile(r"(?<!\d) | (?!\d)")
+_PLAIN_INTEGER = re.compile(r"-?\d{1,18}")
+_TRANSLATE = str.maketrans(
+    {
+        "−": "-",
+        "–": "-",
+        "’": "'",
+        "×": "*",
+        "°": "",
+        "$": None,
+        "€": None,
+        "£": None,
+        "¥": None,
+        "`": None,
+        "\u00a0": " ",
+    }
+)
+
+_UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+"
+_POWER = (
+    r"(?:[eE](?P<exp>[+-]?\d+)"
+    r"|\s*(?:\\times|\\cdot|\*)\s*10\s*(?:\^|\*\*)\s*(?:\{(?P<tenb>[+-]?\d+)\}|(?P<ten>[+-]?\d+)))"
+)
+_NUMBER = re.compile(
+    rf"""(?P<sign>[+-])?\s*(?:
+        (?:(?P<whole>\d+)\s*)?\\frac\s*(?:\{{\s*(?P<n1>-?\d+)\s*\}}|(?P<n2>\d))\s*(?:\{{\s*(?P<d1>-?\d+)\s*\}}|(?P<d2>\d))
+      | (?:(?P<whole2>\d+)\ )?(?P<n3>\d+)\s*/\s*(?P<d3>\d+)
+      | (?P<decimal>{_UNSIGNED}){_POWER}?
+    )""",
+    re.VERBOSE,
+)
+_SUFFIX = re.compile(r"\s*(?P<percent>%|percent\b)?\s*(?P<unit>[A-Za-z][A-Za-z .,'/()²³-]*(?:\^\{?[23]\}?)?)?\.?")
+_ANY_NUMBER = re.compile(r"(?<![\w.,^/*\\{}_-])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?%?(?![\w^/*\\{}_:-]|[.,]\d)")
+_PROSE = re.compile(r"[A-Za-z '\",.;:!?()%-]*")
+_PROSE_WITH_NUMBERS = re.compile(r" [A-Za-z]{3}[A-Za-z0-9 '\",.;:!?()%/-]*")
+_WORDS_ONLY = re.compile(r"[A-Za-z '\",.;:!?]*")
+_ENUMERATES = re.compile(r"\b(?:and|or)\b|,|\d[A-Za-z]")
+# fmt: off
+_CHANGES_VALUE = frozenset((
+    "base", "billion", "dozen", "dozens", "factorial", "half", "hundred", "infinity", "million", "minus", "mod", "pi",
+    "plus", "quarter", "root", "squared", "cubed", "third", "thousand", "times", "trillion", "twice",
+))
+_NOT_UNITS = frozenset((
+    "a", "and", "b", "base", "billion", "cos", "cubed", "dozen", "e", "exp", "factorial", "half", "hundred", "i", "in",
+    "inf", "infinity", "ln", "log", "million", "minus", "mod", "n", "or", "over", "pi", "plus", "quarter", "root",
+    "sin", "sqrt", "squared", "t", "tan", "tau", "third", "thousand", "times", "to", "trillion", "twice", "x", "y", "z",
+))
+_SHORT_UNITS = frozenset((
+    "am", "cm", "ft", "hr", "hz", "in", "kg", "km", "lb", "mg", "ml", "mm", "oz", "pm",
+))
+# fmt: on
+_COEFFICIENT = re.compile(r"[\d)]\s*\*?\s*[A-Za-z](?:\^\S+)?\s*$")
+_TEXT_GOLD = re.compile(r"\s*\$?\s*\\(?:text(?:bf|it|rm)?|mbox|mathrm)\s*\{[^{}]*\}\s*\$?\s*")
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+class Number(NamedTuple):
+    """A number as written."""
+
+    value: Fraction
+    percent: bool
+    """Whether a percent sign follows; `value` is not divided by 100."""
+    printed: bool
+    """Whether a program evidently printed it, with all digits of a double."""
+
+
+class Match(NamedTuple):
+    """What the fast path found."""
+
+    equal: bool | None
+    """None: undecided, a matter for Math-Verify."""
+    grader: Literal["exact", "number", "string"]
+    """The rule that decided."""
+
+
+def compare(gold: str, answer: str) -> Match:
+    """Whether two mathematical answers are equal, as far as text and plain numbers tell; never raises."""
+    gold, answer = gold.strip(), answer.strip()
+    if gold == answer:
+        return Match(True, "exact")
+    if _PLAIN_INTEGER.fullmatch(gold) and _PLAIN_INTEGER.fullmatch(answer):
+        return Match(int(gold) == int(answer), "number")
+    if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
+        return Match(False, "exact")
+    left, right = clean(gold), clean(answer)
+    if _LOOSE_SPACE.sub("", left) == _LOOSE_SPACE.sub("", right):
+        return Match(True, "exact")
+    wanted = parse_number(left)
+    if wanted is not None:
+        found = parse_number(right) or stated_number(right)
+        if found is not None:
+            return Match(same_number(wanted, found), "number")
+        if _WORDS_ONLY.fullmatch(right):
+            return Match(False, "number")
+    elif _TEXT_GOLD.fullmatch(gold):
+        # Math-Verify would read words as products of letters, and take an anagram for the answer.
+        words, others = (_NOT_WORD.sub("", text).casefold() for text in (left, right))
+        return Match(words == others, "string")
+    return Match(None, "exact")
+
+
+def clean(text: str) -> str:
+    r"""A mathematical answer without what does not count: `$`, `\text`, `\left`, spacing, degrees, full stop."""
+    text = text.replace("\\$", "").translate(_TRANSLATE)
+    if text.startswith("**"):
+        text = text.replace("**", "")
+    if "\\" in text or "{,}" in text:
+        for pattern, replacement in _REPLACEMENTS:
+            text = pattern.sub(replacement, text)
+    return _SPACE.sub(" ", text).strip().removesuffix(".").rstrip()
+
+
+def parse_number(text: str) -> Number | None:
+    """The plain number that a cleaned text is, its unit dropped: 1,000; -3/4; 1\\frac12; 2.5e-3; 25%; 18 dollars."""
+    match = _NUMBER.match(text)
+    if match is None:
+        return None
+    suffix = _SUFFIX.fullmatch(text, match.end())
+    if suffix is None or not _is_unit(suffix["unit"] or "", spaced=text[match.end() : match.end() + 1] == " "):
+        return None
+    try:
+        return _number(match, suffix["percent"] is not None)
+    except (ValueError, ZeroDivisionError):  # more digits than Python converts; a fraction over zero
+        return None
+
+
+def _is_unit(words: str, *, spaced: bool) -> bool:
+    tokens = words.lower().replace("/", " ").split()
+    if not tokens:
+        return True
+    first = tokens[0].strip(".,()^{}23²³'-")
+    if len(first) <= 2 and not (first in _SHORT_UNITS or (spaced and (len(tokens) > 1 or first in ("m", "g", "s", "h")))):
+        return False  # 5x, 3i, 2ab, 2s: algebra
+    return not any(token.strip(".,()") in _NOT_UNITS for token in tokens) or tokens == ["in"]
+
+
+def _number(match: re.Match[str], percent: bool) -> Number | None:
+    sign = -1 if match["sign"] == "-" else 1
+    printed = False
+    decimal = match["decimal"]
+    if decimal is None:
+        top, bottom = match["n1"] or match["n2"] or match["n3"], match["d1"] or match["d2"] or match["d3"]
+        value = int(match["whole"] or match["whole2"] or 0) + Fraction(int(top), int(bottom))
+    else:
+        digits = decimal.replace(",", "")
+        exponent = match["exp"] or match["tenb"] or match["ten"]
+        if exponent is not None and abs(int(exponent)) > 400:  # beyond any double; 10**exponent could fill the memory
+            return None
+        value = Fraction(digits) * Fraction(10) ** int(exponent or 0)
+        printed = "." in digits and len(digits.replace(".", "").lstrip("0")) >= FLOAT_DIGITS
+    return Number(sign * value, percent, printed)
+
+
+def stated_number(text: str) -> Number | None:
+    """The one number that a cleaned sentence states: after its last `=`, else its only one; None if unclear."""
+    before, equals, after = text.rpartition("=")
+    if equals:
+        # 2x = 10 does not state 10, and x = -3 and x = 3 do not state 3.
+        if _COEFFICIENT.search(before[-40:]) or ("=" in before and _ENUMERATES.search(before)):
+            return None
+        text = after.strip().rstrip(".")
+        if number := parse_number(text):
+            return number
+    found = list(_ANY_NUMBER.finditer(text[:MAX_ANSWER]))
+    if not found:
+        return None
+    before, after = text[: found[0].start()], text[found[0].end() :]
+    # 315 miles after 4 hours states 315; 6 red and 4 blue ones state neither 6 nor 4.
+    leads = not before.strip() and not _ENUMERATES.search(after)
+    if not (leads or len(found) == 1) or not (_PROSE if len(found) == 1 else _PROSE_WITH_NUMBERS).fullmatch(before + after):
+        return None
+    if any(len(word) > 1 and word.strip(".,()") in _CHANGES_VALUE for word in (before + after).lower().split()):
+        return None
+    return parse_number(found[0].group())
+
+
+def same_number(gold: Number, answer: Number) -> bool:
+    """Exact equality; but see the module's text for percent signs, and FLOAT_TOLERANCE for printed doubles."""
+    pairs = [(gold.value, answer.value)]
+    if gold.percent != answer.percent:
+        pairs.append((gold.value / 100, answer.value) if gold.percent else (gold.value, answer.value / 100))
+    printed = gold.printed or answer.printed
+    return any(a == b or (printed and abs(a - b) <= FLOAT_TOLERANCE * max(abs(a), abs(b), Fraction(1, 1000))) for a, b in pairs)

@@ -1,0 +1,64 @@
+"""Every source by its `kind`, and `load`, which turns any of them into problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from preftree.config import Config
+from preftree.errors import ConfigError
+from preftree.problem import Problem, Task
+from preftree.problems.base import Loaded
+from preftree.problems.gsm8k import Gsm8kSource
+from preftree.problems.humaneval import HumanEvalSource
+from preftree.problems.jsonl import JsonlSource
+from preftree.problems.math import MathSource
+from preftree.problems.mbpp import MbppSource
+from preftree.problems.mint import MintSource
+from preftree.problems.strategyqa import StrategyQASource
+
+
+class MicroSource(Config):
+    """Small problems made up from a seed: nothing to download."""
+
+    kind: Literal["micro"] = "micro"
+    """The tag of this source."""
+    n: int = Field(default=100, ge=1)
+    """How many problems to make."""
+    seed: int = 0
+    """Another seed makes other problems."""
+    tasks: tuple[Task, ...] = Field(default=("Math_PoT", "Math_CoT", "Coding", "Logic"), min_length=1)
+    """The tasks to make problems of."""
+
+
+SourceConfig = Annotated[
+    Gsm8kSource | MathSource | MbppSource | HumanEvalSource | StrategyQASource | JsonlSource | MintSource | MicroSource,
+    Field(discriminator="kind"),
+]
+"""One source of problems; `kind` says which."""
+
+
+def load(config: SourceConfig, generators: Mapping[str, Callable[..., Iterator[Problem]]] | None = None) -> Loaded:
+    """The problems of a source, read as they are asked for; the same config gives the same problems in the same order.
+
+    Args:
+        config: the source.
+        generators: what makes up the problems of a kind that is not read, called with the config's other fields:
+            `{"micro": generate}` with `generate(n=..., seed=..., tasks=...)`.
+
+    Returns:
+        An iterator with `skipped`: how many rows of published data were passed over, by reason.
+
+    Raises:
+        ConfigError: there is no generator for this kind.
+        DataError: while iterating, at the first row that is malformed, with its file and line.
+    """
+    if isinstance(config, MicroSource):
+        generate = (generators or {}).get(config.kind)
+        if generate is None:
+            raise ConfigError(f"No generator was given for problems of kind '{config.kind}'.", where="kind")
+        made = generate(n=config.n, seed=config.seed, tasks=config.tasks)
+        return Loaded(((f"{config.kind}, problem {i}", problem) for i, problem in enumerate(made, 1)), lambda p: [p])
+    return Loaded(config.rows(), config.problems, strict=config.strict, offset=config.offset, limit=config.limit)

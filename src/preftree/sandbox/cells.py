@@ -1,0 +1,268 @@
+"""Runs code inside a session: cells as a notebook would, programs as a script, tests one by one."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import io
+import re
+import sys
+import types
+import warnings
+from typing import Any, Final, NamedTuple
+
+from preftree.sandbox import frames, values
+
+_MAX_TRACEBACK: Final = 30_000
+_MAX_VALUE: Final = 20_000
+_MAX_ERROR: Final = 500
+_ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
+_PRISTINE: Final = dict(vars(builtins))
+_seeded: set[str] = set()
+
+
+class Outcome(NamedTuple):
+    """How a cell ended: status 0 for well, 1 for an exception."""
+
+    status: int
+    value: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+
+    def fields(self) -> list[str | None]:
+        """As the fields of a RESULT frame."""
+        return [self.value, self.error, self.traceback]
+
+
+class _Capped(io.FileIO):
+    """A stream that throws away what no longer fits, instead of raising in the program that prints."""
+
+    def write(self, data: Any, /) -> int:
+        with contextlib.suppress(OSError):
+            super().write(data)
+        return len(memoryview(data).cast("B"))
+
+
+def open_streams(*, line_buffering: bool) -> None:
+    """Fresh sys.stdin, stdout and stderr over descriptors 0 to 2."""
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(  # type: ignore[misc]
+        io.BufferedReader(io.FileIO(0, "r", closefd=False)), encoding="utf-8", errors="surrogateescape"
+    )
+    for name, fd, buffered in (("stdout", 1, line_buffering), ("stderr", 2, True)):
+        stream = io.TextIOWrapper(
+            io.BufferedWriter(_Capped(fd, "w", closefd=False)),
+            encoding="utf-8",
+            errors="backslashreplace",
+            line_buffering=buffered,
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def make_shell() -> Any:
+    """An IPython shell that echoes `Out: …`, keeps tracebacks for the frame, and refuses `!` and `%`."""
+    from IPython.core.displayhook import DisplayHook
+    from IPython.core.error import UsageError
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    class Echo(DisplayHook):  # type: ignore[misc]
+        def write_output_prompt(self) -> None:
+            sys.stdout.write("Out: ")
+
+        def log_output(self, format_dict: Any) -> None:
+            """No history is kept."""
+
+    class Shell(InteractiveShell):  # type: ignore[misc]
+        displayhook_class = Echo
+        shown_traceback: str = ""
+
+        def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+            lines = [stb] if isinstance(stb, str) else list(stb)
+            if isinstance(etype, type) and issubclass(etype, SystemExit):
+                lines = lines[-1:]
+            self.shown_traceback = _ANSI.sub("", "\n".join(lines)).strip("\n")
+
+        def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+            # An exception that cannot be shown is still the one that ended the cell.
+            with contextlib.suppress(Exception):
+                super().showtraceback(*args, **kwargs)
+
+        def show_usage_error(self, exc: Any) -> None:
+            self.shown_traceback = f"UsageError: {exc}"
+
+        def system(self, cmd: str) -> None:
+            raise UsageError("shell commands (!) are not available in this sandbox")
+
+        def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:
+            raise UsageError("shell commands (!) are not available in this sandbox")
+
+        def run_line_magic(self, magic_name: str, line: str, _stack_depth: int = 1) -> Any:
+            raise UsageError(f"magic commands (%{magic_name}) are not available in this sandbox")
+
+        def run_cell_magic(self, magic_name: str, line: str, cell: str) -> Any:
+            raise UsageError(f"magic commands (%%{magic_name}) are not available in this sandbox")
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    config.InteractiveShell.colors = "nocolor"
+    config.InteractiveShell.cache_size = 100
+    shell = Shell.instance(config=config)
+    # IPython's advice to somebody at a terminal.
+    warnings.filterwarnings("ignore", message="To exit: use 'exit'")
+    return shell
+
+
+def _leave(code: object = None) -> None:
+    raise SystemExit(code)
+
+
+def warm_up(shell: Any) -> None:
+    """Run every path once, so that what it loads lazily is loaded before the first fork; then forget it all."""
+    saved = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = io.StringIO()
+    try:
+        for code in ("1 + 1", "def _f(x):\n    return 1 / x\n_f(0)", "x = (", "[1] * 200", "print(1)"):
+            run_cell(shell, code, 0)
+    finally:
+        sys.stdout, sys.stderr = saved
+    shell.reset(new_session=True)
+    shell.execution_count = 1
+    _seeded.clear()
+    for name in ("exit", "quit"):
+        shell.user_ns[name] = _leave
+
+
+def seed_random(seed: int) -> None:
+    """Seed Python's generator, and NumPy's once it is loaded; each only once in a session."""
+    if "random" not in _seeded:
+        import random
+
+        random.seed(seed)
+        _seeded.add("random")
+    if "numpy" in sys.modules and "numpy" not in _seeded:
+        import numpy
+
+        numpy.random.seed(seed % 2**32)
+        _seeded.add("numpy")
+
+
+def run_cell(shell: Any, code: str, seed: int) -> Outcome:
+    """Run a notebook cell; output goes to descriptors 1 and 2, the rest into the outcome. Never raises."""
+    try:
+        if "numpy" in code and "numpy" not in sys.modules:
+            # Before the cell, so that it is seeded before the cell draws from it.
+            with contextlib.suppress(ImportError):
+                __import__("numpy")
+        seed_random(seed)
+        shell.shown_traceback = ""
+        result = shell.run_cell(code, store_history=True)
+        error = result.error_before_exec or result.error_in_exec
+        if error is None:
+            return Outcome(0, value=None if result.result is None else _text(result.result, _MAX_VALUE))
+        name = type(error).__name__[:_MAX_ERROR]
+        shown = shell.shown_traceback or f"{name}: {_text(error, _MAX_ERROR)}"
+        return Outcome(1, error=name, traceback=frames.clip(shown, _MAX_TRACEBACK))
+    except BaseException as e:
+        name = type(e).__name__[:_MAX_ERROR]
+        return Outcome(1, error=name, traceback=f"{name}: {_text(e, _MAX_ERROR)}")
+
+
+def _text(value: object, limit: int) -> str:
+    """str(value), bounded; never raises."""
+    try:
+        text = str(value)
+        return text if len(text) <= limit else text[:limit]
+    except BaseException as e:
+        return f"<{type(value).__name__} whose str() raises {type(e).__name__}>"
+
+
+def run_program(code: str) -> int:
+    """Run `code` as a script, `__main__`; the exit code of the process. The streams are flushed."""
+    import atexit
+    import linecache
+    import threading
+    import traceback
+
+    name = "main.py"
+    module = types.ModuleType("__main__")
+    module.__file__ = name
+    sys.modules["__main__"] = module
+    sys.argv = [name]
+    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+    # What IPython has put in place of the interpreter's own.
+    sys.displayhook, sys.excepthook = sys.__displayhook__, sys.__excepthook__
+    builtins.__dict__.pop("get_ipython", None)
+    atexit._clear()
+    status = 0
+    try:
+        exec(compile(code, name, "exec", dont_inherit=True), module.__dict__)
+    except SystemExit as e:
+        status = _exit_code(e.code)
+    except BaseException as e:
+        status = 1
+        if e.__traceback__ is not None:
+            # Our own frame is not part of the program.
+            e.__traceback__ = e.__traceback__.tb_next
+        traceback.print_exception(e)
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except BaseException as e:
+        traceback.print_exception(e)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+    return status
+
+
+def _exit_code(code: object) -> int:
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(_text(code, _MAX_VALUE), file=sys.stderr)
+    return 1
+
+
+def prepare_tests(shell: Any, code: str, setup: str, seed: int) -> tuple[dict[str, Any], Outcome]:
+    """Run the tests' set-up, then the solution as a cell; the names for the tests, with the builtins as they were before."""
+    module = shell.user_module
+    # So that `if __name__ == "__main__":` stays asleep, and dataclasses still find their module.
+    shell.user_ns["__name__"] = module.__name__ = "solution"
+    sys.modules["solution"] = module
+    try:
+        exec(compile(setup, "<setup>", "exec"), shell.user_ns)
+    except BaseException as e:
+        name = type(e).__name__[:_MAX_ERROR]
+        return {}, Outcome(1, error=name, traceback=f"{name} in the tests' set-up: {_text(e, _MAX_ERROR)}")
+    outcome = run_cell(shell, code, seed)
+    namespace = dict(shell.user_ns)
+    namespace["__builtins__"] = dict(_PRISTINE)
+    return namespace, outcome
+
+
+def call(namespace: dict[str, Any], source: str) -> tuple[int, bytes]:
+    """Evaluate an expression for the host: 0 and the value's bytes, or 1 and what went wrong."""
+    try:
+        value = eval(compile(source, "<test>", "eval"), namespace)
+        return 0, values.encode(value)
+    except values.NotPlain as e:
+        return 1, str(e).encode()
+    except BaseException as e:
+        return 1, _describe(e)
+
+
+def check(namespace: dict[str, Any], source: str) -> tuple[int, bytes]:
+    """Run test statements here: 0 if they end without an exception, or 1 and what went wrong."""
+    try:
+        exec(compile(source, "<test>", "exec"), namespace)
+    except BaseException as e:
+        return 1, _describe(e)
+    return 0, b""
+
+
+def _describe(error: BaseException) -> bytes:
+    text = _text(error, _MAX_ERROR)
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__).encode("utf-8", "backslashreplace")

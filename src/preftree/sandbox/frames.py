@@ -1,0 +1,133 @@
+"""What travels between the host and a session's process: fixed binary frames over a SEQPACKET socket.
+
+A frame is `kind, status, nonce, number of fields` and then each field as a length and its bytes. Nothing is pickled, and a
+length that a child states is only ever used to slice bytes that have already arrived. A child's frame is one packet of at most
+`MAX_PACKET` bytes; a request of the host may be longer and goes in several packets.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+MAX_PACKET: Final = 65536
+_MAX_REQUEST: Final = 64 << 20
+_MAX_FIELDS: Final = 10_000
+_HEAD: Final = struct.Struct("<BBH16s")
+_LENGTH: Final = struct.Struct("<I")
+_NONE: Final = 0xFFFFFFFF
+
+# Requests, host to child.
+CELL: Final = 1
+PROGRAM: Final = 2
+CALLS: Final = 3
+ASSERTS: Final = 4
+# Replies, child to host.
+HELLO: Final = 16
+"""The session's first process is jailed and waits; carries its pidfd, or the reason why there is no jail."""
+STARTED: Final = 17
+"""The process that will run the request; carries its pidfd."""
+RESULT: Final = 18
+"""How a cell, or the solution under test, ended: value, error, traceback."""
+VERDICT: Final = 19
+"""One test: its index and what came of it."""
+DONE: Final = 20
+"""Nothing of the request runs any more, and the next may come; status is 0 or the signal, field 0 the exit code."""
+
+SPAWN: Final = struct.Struct("<dQQQQ")
+"""What the zygote is told of a session: seconds, memory, scratch (bytes), processes, seed; then its folder, if any."""
+
+
+class BadFrame(ValueError):
+    """Bytes that are no frame."""
+
+
+class Frame(NamedTuple):
+    """One message."""
+
+    kind: int
+    status: int
+    nonce: bytes
+    fields: tuple[bytes | None, ...]
+
+    def text(self, index: int) -> str | None:
+        """Field `index` as text; None where it is None or missing. Never raises."""
+        if index >= len(self.fields):
+            return None
+        field = self.fields[index]
+        return None if field is None else field.decode("utf-8", "replace")
+
+
+def pack(kind: int, nonce: bytes, fields: Sequence[bytes | str | None] = (), status: int = 0) -> bytes:
+    """A frame as bytes. `nonce` has 16 bytes."""
+    parts = [_HEAD.pack(kind, status, len(fields), nonce)]
+    for field in fields:
+        if field is None:
+            parts.append(_LENGTH.pack(_NONE))
+        else:
+            data = field.encode("utf-8", "backslashreplace") if isinstance(field, str) else field
+            parts.append(_LENGTH.pack(len(data)))
+            parts.append(data)
+    return b"".join(parts)
+
+
+def unpack(data: bytes) -> Frame:
+    """The frame in `data`, all of it.
+
+    Raises:
+        BadFrame: for anything but a whole frame.
+    """
+    if len(data) < _HEAD.size:
+        raise BadFrame("shorter than a header")
+    kind, status, count, nonce = _HEAD.unpack_from(data)
+    if count > _MAX_FIELDS:
+        raise BadFrame("too many fields")
+    at = _HEAD.size
+    fields: list[bytes | None] = []
+    for _ in range(count):
+        if at + _LENGTH.size > len(data):
+            raise BadFrame("cut in a length")
+        (length,) = _LENGTH.unpack_from(data, at)
+        at += _LENGTH.size
+        if length == _NONE:
+            fields.append(None)
+            continue
+        if at + length > len(data):
+            raise BadFrame("cut in a field")
+        fields.append(data[at : at + length])
+        at += length
+    if at != len(data):
+        raise BadFrame("bytes after the last field")
+    return Frame(kind, status, nonce, tuple(fields))
+
+
+def request_packets(frame: bytes) -> list[bytes]:
+    """A request as the packets that carry it: its length, then its bytes in pieces."""
+    pieces = [frame[at : at + MAX_PACKET // 2] for at in range(0, len(frame), MAX_PACKET // 2)]
+    return [_LENGTH.pack(len(frame)), *pieces]
+
+
+def receive_request(channel: socket.socket) -> Frame | None:
+    """In the child: the next request of the host, or None once the host has gone."""
+    head = channel.recv(MAX_PACKET)
+    if len(head) != _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    if length > _MAX_REQUEST:
+        return None
+    data = bytearray()
+    while len(data) < length:
+        piece = channel.recv(MAX_PACKET)
+        if not piece:
+            return None
+        data += piece
+    return unpack(bytes(data))
+
+
+def clip(text: str, limit: int) -> str:
+    """`text`, or its beginning and end with a mark between where it is longer than about `limit` characters."""
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit // 2]}\n...\n{text[-limit // 2 :]}"

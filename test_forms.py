@@ -1,0 +1,173 @@
+"""Frames and values survive anything; tests are split where they can be."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from preftree.sandbox import frames, seccomp, unit_tests, values
+
+FIELDS = st.lists(st.none() | st.binary(max_size=200), max_size=10)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.fractions()
+HASHABLE = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3), max_leaves=6)
+PLAIN = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(HASHABLE, inner, max_size=4) | st.sets(HASHABLE, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.integers(0, 255), st.integers(0, 255), st.binary(min_size=16, max_size=16), FIELDS)
+def test_frames_come_back(kind: int, status: int, nonce: bytes, fields: list[bytes | None]) -> None:
+    assert frames.unpack(frames.pack(kind, nonce, fields, status)) == frames.Frame(kind, status, nonce, tuple(fields))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_frame_or_refused(data: bytes) -> None:
+    try:
+        frame = frames.unpack(data)
+    except frames.BadFrame:
+        return
+    assert frames.pack(frame.kind, frame.nonce, frame.fields, frame.status) == data
+
+
+@given(FIELDS, st.data())
+def test_damaged_frames_are_frames_or_refused(fields: list[bytes | None], data: st.DataObject) -> None:
+    good = bytearray(frames.pack(1, bytes(16), fields))
+    at = data.draw(st.integers(0, len(good) - 1))
+    good[at] = data.draw(st.integers(0, 255))
+    try:
+        frames.unpack(bytes(good))
+    except frames.BadFrame:
+        pass
+
+
+def same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and a == b and repr(a) == repr(a)
+
+
+@given(PLAIN)
+def test_values_come_back_with_their_types(value: Any) -> None:
+    back = values.decode(values.encode(value))
+    assert same(back, value)
+    if isinstance(value, list):
+        assert [type(x) for x in back] == [type(x) for x in value]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_value_or_refused(data: bytes) -> None:
+    try:
+        values.decode(data)
+    except values.NotPlain:
+        pass
+
+
+@pytest.mark.parametrize("depth", [100, 12_000])
+def test_deep_bytes_are_refused(depth: int) -> None:
+    with pytest.raises(values.NotPlain):
+        values.decode(b"l\x01\x00\x00\x00" * depth + b"n")
+    nested: Any = []
+    for _ in range(depth):
+        nested = [nested]
+    with pytest.raises(values.NotPlain):
+        values.encode(nested)
+
+
+@pytest.mark.parametrize("value", [object(), range(3), iter([1]), lambda: 1, "x" * 70_000, [object()], {1: object()}])
+def test_what_is_not_plain_is_refused(value: Any) -> None:
+    with pytest.raises(values.NotPlain):
+        values.encode(value)
+
+
+def test_special_numbers() -> None:
+    assert values.decode(values.encode(math.inf)) == math.inf
+    assert math.isnan(values.decode(values.encode(math.nan)))
+    assert values.decode(values.encode(10**10_000)) == 10**10_000
+    assert type(values.decode(values.encode(True))) is bool
+
+
+def holds(source: str, *found: Any) -> bool:
+    calls = unit_tests.as_calls(source)
+    assert calls is not None
+    assert len(calls) == len(found)
+    return all(call.holds(value) for call, value in zip(calls, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "right", "wrong"),
+    [
+        ("assert f(1) == 2", "f(1)", 2, 3),
+        ("assert 2 == f(1)", "f(1)", 2, 3),
+        ("assert 2 < f(1)", "f(1)", 3, 2),
+        ("assert f(1) == -2.5, 'message'", "f(1)", -2.5, 2.5),
+        ("assert f([1, 2], k='x') == {'a': (1, 2)}", "f([1, 2], k='x')", {"a": (1, 2)}, {"a": [1, 2]}),
+        ("assert f(1) is True", "f(1)", True, 1),
+        ("assert f(1) is not None", "f(1)", 0, None),
+        ("assert f(1)", "bool(f(1))", True, False),
+        ("assert not f(1)", "bool(f(1))", False, True),
+        ("assert set(f((1, 2))) == set((1, 2))", "set(f((1, 2)))", {1, 2}, {1}),
+        ("assert sorted(f(1)) == [1, 2]", "sorted(f(1))", [1, 2], [2, 1]),
+        ("assert f(1) in (1, 2)", "f(1)", 2, 3),
+        ("assert f(1) == None", "f(1)", None, 0),
+        ("assert abs(f(2) - 1.5) < 0.01", "f(2)", 1.501, 1.52),
+        ("assert abs(1.5 - f(2)) <= 0.01", "f(2)", 1.501, 1.52),
+        ("assert math.isclose(f(2), 1.5, rel_tol=0.1)", "f(2)", 1.51, 2.0),
+        ("assert round(f(2), 1) == 1.5", "round(f(2), 1)", 1.5, 1.6),
+        ("assert Solution().f(Pair(1, 2)) == 3", "Solution().f(Pair(1, 2))", 3, 4),
+        ("assert len(f('x')) != 0", "len(f('x'))", 1, 0),
+    ],
+)
+def test_split(source: str, asked: str, right: Any, wrong: Any) -> None:
+    calls = unit_tests.as_calls(source)
+    assert calls is not None
+    assert [c.source for c in calls] == [asked]
+    assert holds(source, right)
+    assert not holds(source, wrong)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "assert f(1) == g(1)",
+        "assert f(1) == x",
+        "assert 1 == 1",
+        "assert f(1) == 2 == 2",
+        "assert f(1) == 2 and f(2) == 3",
+        "assert (f(2) == 4) == True",
+        "assert f(1) - 2 == 0",
+        "assert all(f(x) for x in [1])",
+        "assert isinstance(f(1), int)",
+        "assert f(1) is 5000",
+        "x = f(1)\nassert x == 2",
+        "import math",
+        "def check(c):\n    x = c(1)\n    assert x == 2\ncheck(f)",
+        "def check(c):\n    assert c(1) == 2",
+        "not python",
+        "",
+        "(" * 5000,
+        "-" * 40_000 + "1",
+    ],
+)
+def test_not_split(source: str) -> None:
+    assert unit_tests.as_calls(source) is None
+
+
+@given(st.text(alphabet="assert f(1)=='[]{}:,\n -+", max_size=60))
+def test_splitting_never_raises(source: str) -> None:
+    unit_tests.as_calls(source)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_jumps_inside_itself_and_ends_in_a_verdict(machine: str) -> None:
+    import struct
+
+    code = list(struct.iter_unpack("<HBBI", seccomp.build(machine)))
+    assert len(code) < 4096
+    assert code[-1][0] == 0x06
+    for at, (operation, yes, no, _) in enumerate(code):
+        if operation not in (0x06, 0x20):
+            assert at + 1 + max(yes, no) < len(code)

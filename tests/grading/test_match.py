@@ -1,0 +1,133 @@
+"""The fast path: identical text and plain numbers."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from preftree.grading.match import clean, compare, parse_number
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("18", "18.0"),
+        ("18", "18.000000000000004"),
+        ("-108", "-107.99999999858022"),
+        ("10{,}000", "10000"),
+        ("900,\\!000,\\!000", "900,000,000"),
+        ("\\$32,348", "$32348"),
+        ("-10", "-$10"),
+        ("\\frac{1}{2}", "\\dfrac12"),
+        ("\\frac 43", "4/3"),
+        ("0.5", "\\frac{1}{2}"),
+        ("-\\frac{40}{153}", "-40/153"),
+        ("12\\frac{3}{5}", "12.6"),
+        ("1 1/2", "3/2"),
+        ("25\\%", "25"),
+        ("25\\%", "25 percent"),
+        ("25\\%", "0.25"),
+        ("\\frac14", "25\\%"),
+        ("120^\\circ", "120"),
+        ("100\\text{ square units}", "100"),
+        ("18", "18 dollars per day"),
+        ("18", "She makes $18."),
+        ("289", "The area is 17 * 17 = 289."),
+        ("5", "x = 5"),
+        ("315", "315 miles from home after 4 hours"),
+        ("0", "1.2246467991473532e-16"),
+        ("2500", "2.5 \\times 10^3"),
+        ("\\text{Evelyn}", "evelyn"),
+        ("\\text{(B)}", "\\textbf{(B)}"),
+        ("\\text{4:30 p.m.}", "4:30 PM"),
+        ("\\left( \\frac{1}{2}, -10 \\right)", "(\\frac12,-10)".replace("12", "{1}{2}")),
+    ],
+)
+def test_equal(gold: str, answer: str) -> None:
+    assert compare(gold, answer).equal is True
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("9999", "10,000"),
+        ("300", "3"),
+        ("3", "300"),
+        ("0.5", "0.50001"),
+        ("\\frac{1}{3}", "0.333"),
+        ("18", "no solution"),
+        ("18", "18.0001"),
+        ("2", "\\$2.50"),
+        ("5", "-5"),
+        ("0", "1e-9"),
+        ("10", "The answer is $12."),
+        ("\\text{Evelyn}", "nylevE"),
+        ("11/2", "1 1/2"),
+    ],
+)
+def test_different(gold: str, answer: str) -> None:
+    assert compare(gold, answer).equal is False
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("5", "5x"),
+        ("5", "5\\pi"),
+        ("5", "5 million"),
+        ("10", "2x = 10"),
+        ("3", "x = -3 and x = 3"),
+        ("2s", "2"),
+        ("3R^2", "3"),
+        ("6", "6 red and 4 blue boxes"),
+        ("0", "(a-b)*(b-a) + (a-b)**2"),
+        ("33_4", "33"),
+        ("4:30", "4"),
+        ("1024", "2^{10}"),
+        ("x+1", "1+x"),
+    ],
+)
+def test_left_to_math_verify(gold: str, answer: str) -> None:
+    assert compare(gold, answer).equal is None
+
+
+def test_huge_numbers_do_no_harm() -> None:
+    began = time.perf_counter()
+    for text in ("1e999999999", "1" + "0" * 900, "9" * 100_000, "1/0", "\\frac{1}{0}", "10^{10^{10}}"):
+        assert compare("5", text).equal is not True
+    assert time.perf_counter() - began < 1
+    assert parse_number("1e400") is not None
+    assert parse_number("1e401") is None
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_never_raises(gold: str, answer: str) -> None:
+    compare(gold, answer)
+
+
+@given(st.text(alphabet="0123456789,./%$-+\\frac{} e^xand=", max_size=30))
+def test_every_answer_equals_itself(text: str) -> None:
+    assert compare(text, text).equal is True
+
+
+@given(st.text(alphabet="0123456789,./%-+ e=x", max_size=15), st.text(alphabet="0123456789,./%-+ e=x", max_size=15))
+def test_symmetric_between_numbers(a: str, b: str) -> None:
+    if parse_number(clean(a)) and parse_number(clean(b)):
+        assert compare(a, b).equal == compare(b, a).equal
+
+
+@given(st.fractions(), st.fractions())
+def test_fractions_are_compared_exactly(a: Fraction, b: Fraction) -> None:
+    assert compare(f"{a.numerator}/{a.denominator}", f"\\frac{{{b.numerator}}}{{{b.denominator}}}").equal == (a == b)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=1e-3, max_value=1e15))
+def test_a_printed_double_equals_its_neighbour_only(value: float) -> None:
+    number = parse_number(repr(value))
+    assert number is not None
+    assert number.value == Fraction(repr(value))
+    assert compare(repr(value), repr(value * 1.001)).equal is False

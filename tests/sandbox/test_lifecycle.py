@@ -1,0 +1,289 @@
+"""Many at once, nothing left over, and what happens when processes die."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from preftree.errors import SandboxUnavailable
+from preftree.sandbox import open_sandbox
+from preftree.sandbox.base import CellResult, Limits
+from preftree.sandbox.host import ProcessSandbox
+
+
+def descendants(root: int) -> list[int]:
+    """The processes below `root`, zombies included."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found[1:]
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_two_hundred_sessions_at_once(sandbox: ProcessSandbox) -> None:
+    async def one(number: int) -> list[str | None]:
+        async with sandbox.session() as session:
+            first = await session.run(f"x = {number}\nx")
+            begun.append(number)
+            if len(begun) == 200:
+                everyone.set()
+            await everyone.wait()
+            return [first.value, (await session.run("x + 1")).value]
+
+    async def body() -> list[list[str | None]]:
+        return await asyncio.gather(*[one(n) for n in range(200)])
+
+    begun: list[int] = []
+    everyone = asyncio.Event()
+    assert asyncio.run(body()) == [[str(n), str(n + 1)] for n in range(200)]
+
+
+def test_nothing_is_left_over(sandbox: ProcessSandbox) -> None:
+    async def mixed(number: int) -> None:
+        kind = number % 5
+        if kind == 0:
+            await sandbox.program("print(1)", "x")
+        elif kind == 1:
+            async with sandbox.session() as session:
+                await session.run("open('f', 'w').write('x')")
+                await session.run("1 / 0")
+        elif kind == 2:
+            async with sandbox.session() as session:
+                await session.run("import os\nos.fork()\nos._exit(1)")
+        elif kind == 3:
+            async with sandbox.session():
+                pass
+        else:
+            task = asyncio.ensure_future(sandbox.program("while True: pass"))
+            await asyncio.sleep(0.02 + number % 7 / 100)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    async def body(count: int) -> None:
+        await asyncio.gather(*[mixed(n) for n in range(count)])
+
+    asyncio.run(body(10))
+    assert eventually(lambda: len(descendants(os.getpid())) <= 4)  # two launchers, two zygotes
+    processes, files, folders = len(descendants(os.getpid())), descriptors(), len(os.listdir("/tmp"))
+    asyncio.run(body(250))
+    assert eventually(lambda: len(descendants(os.getpid())) <= processes), descendants(os.getpid())
+    assert descriptors() <= files
+    assert len(os.listdir("/tmp")) <= folders + 2  # other programs use it too
+
+
+def test_a_cancelled_cell_leaves_the_state(sandbox: ProcessSandbox) -> None:
+    async def body() -> CellResult:
+        async with sandbox.session() as session:
+            await session.run("x = 1")
+            task = asyncio.ensure_future(session.run("x = 2\nwhile True: pass"))
+            await asyncio.sleep(0.3)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return await session.run("x")
+
+    assert asyncio.run(body()).value == "1"
+
+
+def test_a_dead_zygote_is_started_again(sandbox: ProcessSandbox) -> None:
+    async def body() -> list[CellResult]:
+        async with sandbox.session() as session:
+            results = [await session.run("x = 1")]
+            for pid in descendants(os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            results.append(await session.run("x + 1"))
+            results.append(await session.run("x + 2"))
+            return results
+
+    assert [r.value for r in asyncio.run(body())] == [None, "2", "3"]
+    assert asyncio.run(sandbox.program("print(4)")).stdout == "4\n"
+
+
+def test_zygote_dying_under_a_cell(sandbox: ProcessSandbox) -> None:
+    async def body() -> CellResult:
+        async with sandbox.session() as session:
+            await session.run("x = 1")
+            task = asyncio.ensure_future(session.run("import time\ntime.sleep(1)\nx + 5"))
+            await asyncio.sleep(0.5)
+            sandbox._zygotes["plain"]._process.kill()  # type: ignore[union-attr]
+            return await task
+
+    assert asyncio.run(body()).value == "6"
+
+
+HOST = """
+import asyncio, os, sys
+from preftree.sandbox import open_sandbox
+sandbox = open_sandbox()
+async def main():
+    async with sandbox.session() as one, sandbox.session() as two:
+        await one.run("x = 1")
+        task = asyncio.ensure_future(two.run("while True: pass"))
+        await asyncio.sleep(0.3)
+        print("ready", flush=True)
+        if sys.argv[1] == "wait":
+            await asyncio.sleep(60)
+        os._exit(0) if sys.argv[1] == "exit" else sys.exit(0)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("end", ["wait", "exit", "return"])
+def test_everything_ends_with_the_host(sandbox: ProcessSandbox, end: str) -> None:
+    source = str(Path(sys.modules["preftree"].__path__[0]).parent)
+    command = [sys.executable, "-c", textwrap.dedent(HOST), end]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": source}) as host:
+        assert host.stdout is not None
+        below: list[int] = []
+        if end == "wait":
+            assert host.stdout.readline() == b"ready\n"
+            below = descendants(host.pid)
+            assert len(below) >= 4
+            host.kill()
+        else:
+            while host.poll() is None:
+                below = descendants(host.pid) or below
+                time.sleep(0.02)
+        host.wait()
+    assert below
+    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+
+
+def test_closing_ends_everything_and_later_calls_fail() -> None:
+    async def body() -> tuple[list[int], CellResult, CellResult]:
+        mine = ProcessSandbox(Limits(seconds=5))
+        before = descendants(mine._zygotes["plain"]._process.pid)  # type: ignore[union-attr]
+        async with mine.session() as session:
+            first = await session.run("1")
+            await mine.close()
+            return before, first, await session.run("2")
+
+    before, first, after = asyncio.run(body())
+    assert (first.status, after.status) == ("ok", "failed")
+    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before))
+
+
+# Makes the kernel refuse new namespaces to the interpreter that follows: unshare answers EPERM.
+REFUSE = """
+import ctypes, os, platform, struct, sys
+number = {"x86_64": 272, "aarch64": 97}[platform.machine()]
+program = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (6, 0, 0, 0x50001), (6, 0, 0, 0x7fff0000)]
+code = b"".join(struct.pack("<HBBI", *i) for i in program)
+class P(ctypes.Structure):
+    _fields_ = [("n", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(P(4, code)), 0, 0) == 0
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+"""
+
+
+def restricted(code: str) -> subprocess.CompletedProcess[str]:
+    source = str(Path(sys.modules["preftree"].__path__[0]).parent)
+    command = [sys.executable, "-c", REFUSE, textwrap.dedent(code)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": source}
+    )
+
+
+def test_refuses_where_there_is_no_isolation() -> None:
+    done = restricted(
+        """
+        from preftree.errors import SandboxUnavailable
+        from preftree.sandbox import open_sandbox
+        try:
+            open_sandbox()
+        except SandboxUnavailable as e:
+            print(e.exit_code, e.what, bool(e.where), "Operation not permitted" in e.why, bool(e.hint))
+        """
+    )
+    assert done.stdout == "3 This machine cannot isolate untrusted code. True True True\n", done.stderr
+
+
+def test_unsafe_must_be_asked_for_and_is_recorded() -> None:
+    done = restricted(
+        """
+        import asyncio, glob, os, tempfile
+        from preftree.problem import UnitTests
+        from preftree.sandbox import open_sandbox
+        sandbox = open_sandbox(unsafe=True)
+        async def main():
+            async with sandbox.session() as s:
+                codes = "x = 1", "x = 2\\n1 / 0", "import os\\nos._exit(3)"
+                print([(await s.run(code)).status for code in codes], (await s.run("x")).value)
+            print((await sandbox.program("print(input())", "7")).stdout.strip())
+            print((await sandbox.test("def f(): return 2", UnitTests(asserts=("assert f() == 2",)))).passed)
+            await sandbox.close()
+        print("tier=none" in sandbox.version)
+        asyncio.run(main())
+        print(glob.glob(os.path.join(tempfile.gettempdir(), "preftree-unsafe-*")))
+        """
+    )
+    assert done.stdout == "True\n['ok', 'error', 'killed'] 1\n7\nTrue\n[]\n", done.stderr
+
+
+def test_unsafe_still_isolates_where_it_can() -> None:
+    made = open_sandbox(unsafe=True)
+    try:
+        assert made.version.startswith("process/1 tier=jail python=3.")
+    finally:
+        asyncio.run(made.close())
+
+
+def test_the_self_test_passes(sandbox: ProcessSandbox) -> None:
+    checks = asyncio.run(sandbox.self_test())
+    assert len(checks) >= 10
+    assert [check for check in checks if not check[1]] == []
+
+
+def test_the_canary_sees_a_hole() -> None:
+    """The positive control: the same attacks get through where there is no jail."""
+    from preftree.sandbox import canary
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(canary, "refuse_unless_isolated", _refuse)
+        made = ProcessSandbox(unsafe=True)
+    try:
+        assert "tier=none" in made.version
+        withstood = {name: passed for name, passed, _ in asyncio.run(canary.isolation(made))}
+    finally:
+        asyncio.run(made.close())
+    assert not withstood["a file outside cannot be read"]
+    assert not withstood["a folder outside cannot be listed"]
+    assert not withstood["the network cannot be reached"]
+    assert not withstood["the host's processes are not there"]
+
+
+def _refuse(sandbox: ProcessSandbox) -> None:
+    raise SandboxUnavailable("refused by the test")
