@@ -53,7 +53,10 @@ class Instant:
 def problems(n: int) -> Iterator[Problem]:
     for i in range(n):
         yield Problem(
-            task="Math_CoT", dataset="sums", instruction=f"What is {i} plus {i + 1}?", reference=Reference(answer=str(2 * i + 1))
+            task="Math_CoT",
+            dataset="sums",
+            instruction=f"What is {i} plus {i + 1}?",
+            reference=Reference(answer=str(2 * i + 1)),
         )
 
 

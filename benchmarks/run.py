@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,11 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 def machine() -> str:
     """The machine in words."""
     model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
         platform.machine(),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -54,8 +59,16 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     lines.append("")
     for module in MODULES:
         text = (importlib.import_module(f"benchmarks.{module}").__doc__ or "").strip()
-        lines += [f"## {module}", "", *(line if not line.startswith("    ") else line for line in text.splitlines()), ""]
+        lines += [f"## {module}", "", *text.splitlines(), ""]
     return "\n".join(lines)
+
+
+def entries(module: str) -> list[dict[str, Any]]:
+    """What a benchmark measured, in a process of its own: none must inherit another's memory or settings."""
+    script = f"import json; from benchmarks.{module} import run; print(json.dumps(run()))"
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    measured: list[dict[str, Any]] = json.loads(found.stdout.splitlines()[-1])
+    return measured
 
 
 def main(names: list[str]) -> None:
@@ -65,7 +78,7 @@ def main(names: list[str]) -> None:
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for module in names or MODULES:
         print(f"{module} …", flush=True)
-        for entry in importlib.import_module(f"benchmarks.{module}").run():
+        for entry in entries(module):
             entry = {
                 **entry,
                 "command": f"python -m benchmarks.{module}",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import strategies
 from preftree.problem import IOTests, Problem, Reference, UnitTests
 
 SUM: dict[str, Any] = {
@@ -56,7 +56,10 @@ def test_other_content_has_another_id(change: dict[str, Any]) -> None:
     assert Problem.model_validate(SUM | change).id != Problem.model_validate(SUM).id
 
 
-@given(strategies.problems(), st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.none() | st.integers() | st.lists(st.booleans())))
+@given(
+    strategies.problems(),
+    st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.none() | st.integers() | st.lists(st.booleans())),
+)
 def test_json_round_trip_is_exact(problem: Problem, metadata: dict[str, Any]) -> None:
     problem = Problem.model_validate(problem.model_dump() | {"metadata": metadata})
     text = problem.model_dump_json()

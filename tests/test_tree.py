@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import strategies
 from preftree.problem import Problem, Reference
 from preftree.tree import Action, Grade, Node, Observation, Position, Tree, Verdict, build_tree, child_id, parent_id, seed_of
 
@@ -122,7 +122,25 @@ def test_ids_name_their_parents(extras: list[int], chosen: bool) -> None:
 
 @pytest.mark.parametrize(
     "node_id",
-    ["", "1", "c", "1x", "1c/2c", "0c", "1c1", "1r1/2c", "1c\n", "2c", "1r/3c", "1r/1c", "1r/2r/2c", "1c001", "/1c", "1c/", "10c"],
+    [
+        "",
+        "1",
+        "c",
+        "1x",
+        "1c/2c",
+        "0c",
+        "1c1",
+        "1r1/2c",
+        "1c\n",
+        "2c",
+        "1r/3c",
+        "1r/1c",
+        "1r/2r/2c",
+        "1c001",
+        "/1c",
+        "1c/",
+        "10c",
+    ],
 )
 def test_what_is_no_id(node_id: str) -> None:
     with pytest.raises(ValidationError):
@@ -170,5 +188,11 @@ def test_a_seed_has_31_bits_and_depends_on_every_part(run: int, parts: list[str]
 
 
 def test_positions_have_keys_of_their_own() -> None:
-    positions = [Position("p", path, role, rung, slot) for path in ("1c", "1r") for role in ("actor", "wrong") for rung in (0, 1) for slot in (0, 10)]
+    positions = [
+        Position("p", path, role, rung, slot)
+        for path in ("1c", "1r")
+        for role in ("actor", "wrong")
+        for rung in (0, 1)
+        for slot in (0, 10)
+    ]
     assert len({p.key() for p in positions}) == len({seed_of(0, p.key()) for p in positions}) == 16

@@ -7,7 +7,7 @@ has a one-sentence docstring under it, which is the help text everywhere.
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,18 +46,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"There is no config file {path}.",
             where=str(path),
+            why="no such file",
             hint="check the path, or write a commented config with: preftree init my.yaml",
         ) from None
     except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"The config file {path} cannot be read.", where=str(path), why=str(e)) from None
+        raise ConfigError(
+            f"The config file {path} cannot be read.",
+            where=str(path),
+            why=(e.strerror if isinstance(e, OSError) else None) or str(e),
+            hint="give the path of a YAML file in UTF-8, which you may read",
+        ) from None
     try:
         data = YAML(typ="safe", pure=True).load(text)
     # ValueError: something like 2024-13-45, which looks like a date and is none.
     except (YAMLError, ValueError, RecursionError) as e:
-        mark = e.problem_mark if isinstance(e, MarkedYAMLError) else None
-        if mark and mark.line >= text.count("\n") and e.context_mark:
-            # What was opened and never closed is noticed at the end only.
-            mark = e.context_mark
+        mark = None
+        if isinstance(e, MarkedYAMLError):
+            mark = e.problem_mark
+            if mark and mark.line >= text.count("\n") and e.context_mark:
+                # What was opened and never closed is noticed at the end only.
+                mark = e.context_mark
         raise ConfigError(
             f"{path} is not valid YAML.",
             where=f"{path}, line {mark.line + 1}" if mark else str(path),
@@ -67,7 +75,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} does not hold a mapping of keys to values.", where=str(path), why=f"found {data!r:.80}")
+        raise ConfigError(
+            f"{path} does not hold a mapping of keys to values.",
+            where=str(path),
+            why=f"found {data!r:.80}",
+            hint="write one `key: value` a line; a commented config is printed by: preftree init -",
+        )
     return data
 
 
@@ -83,7 +96,15 @@ def load_config(cls: type[C], path: Path, overrides: Mapping[str, Any] | None = 
     return validate(cls, data, where=str(path), text=path.read_text(encoding="utf-8"), flags=tuple(overrides or ()))
 
 
-def validate(cls: type[C], data: Mapping[str, Any], *, where: str, text: str = "", flags: Collection[str] = ()) -> C:
+def validate(
+    cls: type[C],
+    data: Mapping[str, Any],
+    *,
+    where: str,
+    text: str = "",
+    flags: Collection[str] = (),
+    hint: str = "mend the key; every key with its meaning is printed by: preftree init -",
+) -> C:
     """`data` as a config, or a ConfigError that names every wrong key.
 
     Args:
@@ -92,6 +113,7 @@ def validate(cls: type[C], data: Mapping[str, Any], *, where: str, text: str = "
         where: the file, or another place that the data come from.
         text: the file's YAML text, to name the lines of wrong keys.
         flags: dotted keys whose values come from the command line instead.
+        hint: what to type next, if it cannot be used.
     """
     try:
         return cls.model_validate(data)
@@ -100,19 +122,19 @@ def validate(cls: type[C], data: Mapping[str, Any], *, where: str, text: str = "
         problems = []
         first_line = None
         for error in e.errors():
-            location = tuple(p for p in error["loc"] if isinstance(p, str | int))
-            key = ".".join(str(p) for p in location) or "(top)"
+            location = _without_tags(error["loc"], data)
+            key = ".".join(str(p) for p in location)
             flag = next((f for f in flags if f"{key}.".startswith(f"{f}.")), None)
-            # A tagged union puts the tag into the location; the YAML does not have it.
             line = None if flag else _nearest_line(lines, location)
             first_line = first_line or line
             place = f" (--{flag.replace('_', '-')})" if flag else f" (line {line})" if line else ""
-            problems.append(f"{key}: {_explain(error)}{place}")
+            # A check over several keys names them itself.
+            problems.append((f"{key}: " if key else "") + explain(error) + place)
         raise ConfigError(
             f"{len(problems)} setting{'s' if len(problems) > 1 else ''} of the config cannot be used.",
             where=where + (f", line {first_line}" if first_line else ""),
             why="; ".join(problems),
-            hint="mend the key; every key with its meaning is printed by: preftree init -",
+            hint=hint,
         ) from None
 
 
@@ -132,12 +154,67 @@ def dump_yaml(data: Mapping[str, Any]) -> str:
     return text
 
 
-def _explain(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
+_EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite_number": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "path": "a path",
+    "tuple": "a list such as [a, b]",
+    "list": "a list such as [a, b]",
+    "dict": "keys and values",
+    "model": "keys and values",
+}
+"""What a value should be, by the first part of the name of pydantic's error."""
+
+_BOUNDS = {
+    "greater_than_equal": "at least {ge:g}",
+    "greater_than": "more than {gt:g}",
+    "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
+    "literal_error": "{expected}",
+    "too_short": "at least {min_length} of them",
+    "too_long": "at most {max_length} of them",
+    "string_too_short": "a text that is not empty",
+    "string_pattern_mismatch": "a text of the form {pattern}",
+    "union_tag_invalid": "{discriminator} to be one of {expected_tags}",
+    "union_tag_not_found": "a key {discriminator} that says what it is",
+}
+
+
+def explain(error: Any) -> str:
+    """One of pydantic's errors in plain words: what was expected, and what was found."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
         return "there is no such key"
-    if error["type"] == "missing":
+    if kind == "missing":
         return "this key is required"
-    return f"{error['msg']}, found {error['input']!r:.80}"
+    if kind == "value_error":
+        # Our own checks say what they found.
+        return str(error["msg"]).removeprefix("Value error, ")
+    stem, _, rest = kind.partition("_")
+    if kind in _BOUNDS:
+        text = "expected " + _BOUNDS[kind].format(**context)
+    elif stem in _EXPECTED and rest in ("type", "parsing", "from_float", "attributes_type", "parsing_size", ""):
+        text = "expected " + _EXPECTED[stem]
+    else:
+        text = str(error["msg"]).replace("Input should be", "expected")
+    return f"{text}, found {error['input']!r:.80}"
+
+
+def _without_tags(location: Sequence[str | int], data: Any) -> tuple[str | int, ...]:
+    """Where an error is in the data: pydantic's location without the tags of unions, which stand nowhere in the data."""
+    found: list[str | int] = []
+    for part in location:
+        if isinstance(data, Mapping) and part not in data and data.get("kind") == part:
+            continue
+        found.append(part)
+        if isinstance(data, Mapping):
+            data = data.get(part)
+        else:
+            data = data[part] if isinstance(data, list | tuple) and isinstance(part, int) and part < len(data) else None
+    return tuple(found)
 
 
 def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
@@ -178,7 +255,7 @@ def _line_numbers(text: str) -> dict[tuple[str | int, ...], int]:
 
 
 def _nearest_line(lines: dict[tuple[str | int, ...], int], location: tuple[str | int, ...]) -> int | None:
-    """The line of the longest part of `location` that is in the text; union tags in between are passed over."""
+    """The line of the longest part of `location` that is in the text."""
     best: int | None = None
     at: tuple[str | int, ...] = ()
     for part in location:

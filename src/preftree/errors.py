@@ -40,9 +40,7 @@ class PreftreeError(Exception):
     def __str__(self) -> str:
         parts = [self.what]
         parts += [
-            f"  {label}: {text}"
-            for label, text in (("where", self.where), ("why", self.why), ("next", self.hint))
-            if text
+            f"  {label}: {text}" for label, text in (("where", self.where), ("why", self.why), ("next", self.hint)) if text
         ]
         return "\n".join(parts)
 

@@ -96,20 +96,24 @@ def write_rows(path: Path, rows: Sequence[Any]) -> Path:
     return path
 
 
+def row_of(problem: Problem) -> dict[str, Any]:
+    """A problem as a row of the user's own ones, without an id."""
+    return problem.model_dump(mode="json", exclude_defaults=True, exclude={"id"})
+
+
 def problem_row(number: int = 0, **changes: Any) -> dict[str, Any]:
-    """A row of the user's own problems, without an id."""
-    row = problem(number).model_dump(mode="json", exclude_defaults=True, exclude={"id"})
-    return {key: value for key, value in {**row, **changes}.items() if value is not None}
+    """A row with some fields changed; None leaves a field out."""
+    return {key: value for key, value in {**row_of(problem(number)), **changes}.items() if value is not None}
 
 
 def action(answer: str) -> str:
     return f"Step 1: It must be {answer}.\nAnswer: {answer}"
 
 
-def recorded_config(folder: Path, n: int = 3, **changes: Any) -> Path:
-    """A config that grows n problems to trees of two turns from recorded responses; returns its file."""
-    problems = [problem(i) for i in range(n)]
-    write_rows(folder / "problems.jsonl", [problem_row(i) for i in range(n)])
+def recorded_config(folder: Path, problems: Sequence[Problem] = (), **changes: Any) -> Path:
+    """A config that grows problems (or three of ours) to trees of two turns from recorded responses; returns its file."""
+    problems = problems or [problem(i) for i in range(3)]
+    write_rows(folder / "problems.jsonl", list(map(row_of, problems)))
     good, bad = [], []
     for p in problems:
         assert p.reference.answer is not None
@@ -182,7 +186,9 @@ async def answer(body: dict[str, Any]) -> web.Response:
     number = int(body["messages"][0]["content"].split(":")[0].split()[-1])
     text = action(WORDS[number % len(WORDS)] if body["model"] == "good" else f"a stone of {len(body['messages'])}")
     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    return web.json_response({"model": body["model"], "choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 3}})
+    return web.json_response(
+        {"model": body["model"], "choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}
+    )
 
 
 def refuse(status: int, message: str, code: str | None = None) -> Reply:

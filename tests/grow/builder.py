@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.grow.worlds import cast_for, config_for, grow_sums, guesser, sums
+
 from preftree.llm.base import Completion
 from preftree.tree import Position
-from tests.grow.worlds import cast_for, config_for, grow_sums, guesser, sums
 
 CONFIG: dict[str, Any] = {"seed": 11, "ladder": {"samples": 6}, "concurrency": 6}
 

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.grow.builder import CONFIG, build
+from tests.grow.worlds import PlainCritic, cast_for, config_for, grow_sums, guesser, sum_problem, sums
 
 from preftree.errors import PreftreeError, RunMismatch, StorageError
 from preftree.grading.grader import Grader
@@ -22,8 +24,6 @@ from preftree.runs.journal import Journal
 from preftree.runs.trees import read_trees
 from preftree.sandbox.base import NoSandbox
 from preftree.tree import Grade, Verdict
-from tests.grow.builder import CONFIG, build
-from tests.grow.worlds import PlainCritic, cast_for, config_for, grow_sums, guesser, sum_problem, sums
 
 N = 24
 ROOT = Path(__file__).parents[2]

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.grow.worlds import cast_for, config_for, grow_sums, guesser, sum_problem, sums
+
 from preftree.errors import CallFailed
 from preftree.grow.config import LadderConfig
 from preftree.llm.base import Message
@@ -13,7 +15,6 @@ from preftree.llm.scripted import ScriptedChat
 from preftree.problem import Problem, Reference
 from preftree.runs.trees import read_trees
 from preftree.tree import Position, Tree
-from tests.grow.worlds import cast_for, config_for, grow_sums, guesser, sum_problem, sums
 
 RIGHT, WRONG = "Answer: 3", "Answer: 4"
 

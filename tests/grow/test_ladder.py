@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from tests.grow.worlds import sum_problem
 
 from preftree.errors import CallFailed
 from preftree.grading.grader import Grader
@@ -24,7 +25,6 @@ from preftree.runs.journal import Journal
 from preftree.runs.progress import Progress
 from preftree.sandbox.base import NoSandbox
 from preftree.tree import Action, Grade, Observation, Position, Verdict
-from tests.grow.worlds import sum_problem
 
 
 def attempt(verdict: str, text: str = "") -> Attempt:

@@ -120,7 +120,9 @@ def test_overlapping_solution_lines_are_blanked_longest_first() -> None:
     assert redact(f"do {long}", coding, Action(text="")) == ("do [hidden]", 1)
 
 
-WORDS = st.lists(st.sampled_from(["so", "step", "is", "wrong:", "(", "add", "x =", "3.5", "12", "$", "the", "answer is"]), max_size=6).map(" ".join)
+WORDS = st.lists(
+    st.sampled_from(["so", "step", "is", "wrong:", "(", "add", "x =", "3.5", "12", "$", "the", "answer is"]), max_size=6
+).map(" ".join)
 
 
 @given(WORDS, WORDS, st.integers(-5000, 5000), st.sampled_from(["{}", "{:,}", "{}.0", "${}$", "**{:,}.00**"]), st.booleans())

@@ -1,32 +1,27 @@
-"""Actions are run in the real sandbox and judged by the real grader."""
+"""Actions are run, and judged by the real grader; the real sandbox has tests of its own."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
-from preftree.errors import SandboxUnavailable
+from interact.notebook import Notebook
 from preftree.grading.grader import Grader
 from preftree.interact.environment import Environment
 from preftree.interact.parse import parse
 from preftree.interact.prompts import NO_ANSWER, RIGHT, WRONG, Turn
 from preftree.problem import Problem, Reference, Tests, UnitTests
-from preftree.sandbox import open_sandbox
-from preftree.sandbox.base import CellResult, NoSandbox, Sandbox, Session, TestReport
+from preftree.sandbox import base
+from preftree.sandbox.base import CellResult, NoSandbox, Sandbox, Session
 from preftree.tree import Action, Observation, Verdict
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        sandbox = open_sandbox()
-    except SandboxUnavailable as e:
-        pytest.skip(f"no sandbox here: {e}")
-    yield sandbox
-    asyncio.run(sandbox.close())
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Notebook()
 
 
 def math(answer: str, **reference: object) -> Problem:
@@ -196,7 +191,11 @@ def test_an_option_is_never_evaluated(sandbox: Sandbox) -> None:
 def test_without_a_marked_answer_the_text_is_searched() -> None:
     problem = Problem(task="Math_CoT", dataset="d", instruction="?", reference=Reference(answer="42"))
     environment = Environment(NoSandbox(), Grader(NoSandbox()))
-    for text, verdict in (("Step 1: So the answer is 42.", "correct"), ("Step 1: \\boxed{41}", "incorrect"), ("Hm.", "invalid")):
+    for text, verdict in (
+        ("Step 1: So the answer is 42.", "correct"),
+        ("Step 1: \\boxed{41}", "incorrect"),
+        ("Hm.", "invalid"),
+    ):
         observation = asyncio.run(environment.observe(problem, [], Action(text=text)))
         assert observation.grade.verdict == verdict
 
@@ -216,8 +215,8 @@ class BrokenSandbox(NoSandbox):
     async def run(self, code: str) -> CellResult:
         return self.results.pop(0)
 
-    async def test(self, code: str, tests: Tests, *, seed: int = 0) -> TestReport:
-        return TestReport(status="failed")
+    async def test(self, code: str, tests: Tests, *, seed: int = 0) -> base.TestReport:
+        return base.TestReport(status="failed")
 
 
 def test_a_sandbox_that_fails_says_nothing_about_the_action() -> None:

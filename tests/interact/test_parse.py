@@ -64,7 +64,14 @@ def test_any_text_parses_and_its_flat_form_says_the_same(text: str, task: str, t
 
 LINES = st.lists(
     st.sampled_from(
-        ["x = 1", "# Step 5: count", "print('Step 6: x')", "for i in range(3):\n    x += i", "s = '# Step 8: no'", "t = '''```\nStep 2:\n```'''"]
+        [
+            "x = 1",
+            "# Step 5: count",
+            "print('Step 6: x')",
+            "for i in range(3):\n    x += i",
+            "s = '# Step 8: no'",
+            "t = '''```\nStep 2:\n```'''",
+        ]
     ),
     min_size=1,
     max_size=5,
@@ -106,7 +113,8 @@ apples
 </execute>
 <solution> apples </solution>"""
     assert parse(text, "Math_PoT") == (
-        "Step 1: Count the apples.\nStep 2: Add them.\n```python\n# Step 3: the apples\napples = 3 + 4\napples\n```\nAnswer: apples",
+        "Step 1: Count the apples.\nStep 2: Add them.\n"
+        "```python\n# Step 3: the apples\napples = 3 + 4\napples\n```\nAnswer: apples",
         "# Step 3: the apples\napples = 3 + 4\napples",
         "apples",
     )
@@ -191,7 +199,10 @@ def test_program_with_backticks_survives_in_a_longer_fence() -> None:
         ("Step 2: by Step 7 we", "Step 1: by Step 7 we"),
         ("nothing numbered", "Step 1: nothing numbered"),
         ("", ""),
-        ("Step 5: a\n```python\n# Step 5: b\nx = 1  # Step 5: c\n```\nStep 5: d", "Step 1: a\n```python\n# Step 2: b\nx = 1  # Step 3: c\n```\nStep 4: d"),
+        (
+            "Step 5: a\n```python\n# Step 5: b\nx = 1  # Step 5: c\n```\nStep 5: d",
+            "Step 1: a\n```python\n# Step 2: b\nx = 1  # Step 3: c\n```\nStep 4: d",
+        ),
         ("```python\nx = 1\n```", "Step 1:\n```python\nx = 1\n```"),
         ("Answer: 4", "Step 1:\nAnswer: 4"),
     ],
@@ -215,8 +226,41 @@ def test_a_step_in_a_string_is_not_renumbered(string: str) -> None:
 @pytest.mark.parametrize(
     "unit",
     [
-        *("<thought>", "</thought>", "<solution>", "```", "```\n", "```python\n", "`", "'''", '"', "\\", "'\\", "#", "(", "[", "\n", " ", "\t"),
-        *("Answer: ", "Answer: a ", "\nAnswer:", "Step 1:", "Step ", "1", "*", "\nStep 1.", "<", "</", "````` ", "a```", "a\n  ", "Final "),
+        *(
+            "<thought>",
+            "</thought>",
+            "<solution>",
+            "```",
+            "```\n",
+            "```python\n",
+            "`",
+            "'''",
+            '"',
+            "\\",
+            "'\\",
+            "#",
+            "(",
+            "[",
+            "\n",
+            " ",
+            "\t",
+        ),
+        *(
+            "Answer: ",
+            "Answer: a ",
+            "\nAnswer:",
+            "Step 1:",
+            "Step ",
+            "1",
+            "*",
+            "\nStep 1.",
+            "<",
+            "</",
+            "````` ",
+            "a```",
+            "a\n  ",
+            "Final ",
+        ),
     ],
 )
 def test_time_is_linear_in_the_length(unit: str) -> None:
@@ -238,7 +282,14 @@ def test_programs_that_compile(code: str) -> None:
     "code",
     [
         *("x =", "print 1", "return 1", "break", "x = (", "  x = 1", "def f():", "\0", "x = '\ud800'", "!pip install x"),
-        *("(" * 100_000, "-" * 99_000 + "1", "a" + ".b" * 45_000, "f" + "()" * 45_000, "x" + "+x" * 45_000, "not " * 20_000 + "x"),
+        *(
+            "(" * 100_000,
+            "-" * 99_000 + "1",
+            "a" + ".b" * 45_000,
+            "f" + "()" * 45_000,
+            "x" + "+x" * 45_000,
+            "not " * 20_000 + "x",
+        ),
         *("1" * 5_000, "if 1:pass\n" + "elif 1:pass\n" * 8_000, "2**" * 20_000 + "1", "x = 1\n" * 20_000),
     ],
 )

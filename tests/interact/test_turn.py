@@ -22,7 +22,9 @@ from preftree.runs.progress import Progress
 from preftree.sandbox.base import NoSandbox
 from preftree.tree import Position
 
-PROBLEM = Problem(task="Math_CoT", dataset="d", instruction="2 + 2?", reference=Reference(answer="4", rationale="2 and 2 are 4"))
+PROBLEM = Problem(
+    task="Math_CoT", dataset="d", instruction="2 + 2?", reference=Reference(answer="4", rationale="2 and 2 are 4")
+)
 PLACE = Position(PROBLEM.id, "1r", "wrong", 0, 3)
 
 
@@ -38,6 +40,7 @@ class Desk:
 
     def attempt(self, model: ChatModel, position: Position = PLACE, **actor: object) -> Attempt:
         made = Actor(model, **actor)  # type: ignore[arg-type]
+        self.journal.release(PROBLEM.id)
         try:
             return asyncio.run(self.interaction.attempt(PROBLEM, [], made, position))
         finally:
@@ -45,20 +48,17 @@ class Desk:
 
 
 def test_an_attempt_is_parsed_judged_and_described(tmp_path: Path) -> None:
-    chat = ScriptedChat("<thought>Step 3: add</thought><solution>5</solution>", name="m")
+    said = "<thought>Step 3: add</thought><solution>5</solution>"
+    chat = ScriptedChat(said, name="m")
     attempt = Desk(tmp_path).attempt(chat, PLACE._replace(rung=2), sampling=Sampling(temperature=0.5))
     action = attempt.action
     assert attempt.verdict == "incorrect"
-    assert (action.text, action.answer, action.raw) == ("Step 1: add\nAnswer: 5", "5", chat_text(chat))
+    assert (action.text, action.answer, action.raw) == ("Step 1: add\nAnswer: 5", "5", said)
     assert (action.model, action.rung, action.slot, action.origin) == ("m", 2, 3, "sampled")
     assert action.sampling == {"temperature": 0.5}
     assert action.reasoning_schema in ("cot", "modular")
     assert action.usage.completion_tokens == 3
     assert action.finish_reason == "stop"
-
-
-def chat_text(chat: ScriptedChat) -> str:
-    return "<thought>Step 3: add</thought><solution>5</solution>"
 
 
 def test_a_flat_actor_is_asked_for_no_schema_and_its_words_are_kept_once(tmp_path: Path) -> None:
@@ -144,6 +144,7 @@ def test_critiques_are_journaled_too(tmp_path: Path) -> None:
     critique = asyncio.run(desk.interaction.criticise(ModelCritic(teacher, Sampling()), PROBLEM, [], attempt, place))
     assert (critique.text, critique.leaks) == ("Step 1 is wrong: it is [hidden].", 1)
     silent = ScriptedChat([])
+    desk.journal.release(PROBLEM.id)
     again = asyncio.run(desk.interaction.criticise(ModelCritic(silent, Sampling()), PROBLEM, [], attempt, place))
     assert again == critique
     assert silent.calls == []
@@ -157,7 +158,9 @@ def test_only_a_guided_actor_is_shown_the_reference(tmp_path: Path) -> None:
     desk, chat = Desk(tmp_path), ScriptedChat("Answer: 4")
     asyncio.run(desk.interaction.attempt(PROBLEM, [], Actor(chat), PLACE, origin="guided", guide=("masked", "[?] and [?]")))
     assert chat.calls[0].messages[-1].content.endswith("[?] and [?]")
-    assert desk.attempt(ScriptedChat("x"), PLACE).action.origin == "guided"
+    plain = ScriptedChat("Answer: 4")
+    desk.attempt(plain, PLACE._replace(slot=9))
+    assert "[?]" not in "".join(m.content for m in plain.calls[0].messages)
 
 
 def test_a_rationale_becomes_a_program(tmp_path: Path) -> None:

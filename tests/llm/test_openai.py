@@ -224,11 +224,6 @@ def test_retries_end() -> None:
     assert len(endpoint.bodies) == 3
 
 
-def test_no_retries() -> None:
-    endpoint = Endpoint((500, b""), reply("4"))
-    assert failure(endpoint, retries=0).kind == "http 500"
-
-
 def test_backoff_grows_to_its_cap() -> None:
     assert [openai._backoff(i) for i in (0, 1, 2, 50, 10_000)] == [0.01, 0.02, 0.04, 30.0, 30.0]
 

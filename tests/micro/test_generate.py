@@ -73,7 +73,7 @@ def test_every_line_of_a_rationale_in_words_is_right_and_ends_in_the_answer(seed
         for a, op, b, value in equations:
             by_hand = {"+": int(a) + int(b), "-": int(a) - int(b), "*": int(a) * int(b), "/": int(a) / int(b or 1)}[op]
             assert by_hand == int(value)
-            assert 0 <= int(value) <= 200
+            assert 0 <= int(value) <= 100
         assert equations[-1][3] == answer
 
 
@@ -151,9 +151,9 @@ def test_instructions_are_short() -> None:
     assert lengths[-1] <= 75
 
 
-def test_distractors_stand_in_about_a_third_of_the_texts() -> None:
+def test_distractors_stand_in_about_a_fifth_of_the_texts() -> None:
     found: list[Problem] = [p for p in generate(400, 4, ["Math_CoT"]) if p.metadata["distractor"] is not None]
-    assert 60 < len(found) < 180
+    assert 40 < len(found) < 130
     for problem in found:
         assert f" {problem.metadata['distractor']} " in problem.instruction
 

@@ -6,15 +6,17 @@ import io
 import re
 
 import pytest
-import strategies
 from hypothesis import given, settings
 from rich.console import Console
 
+import strategies
 from preftree.problem import Problem, Reference
 from preftree.render.terminal import MARKS, plain, render_tree, shape
 from preftree.tree import Action, Critique, Grade, Node, Observation, Tree, Verdict, build_tree
 
-PROBLEM = Problem(task="Math_CoT", dataset="[red]sums[/red]", instruction="What is [bold]2[/bold]?", reference=Reference(answer="[/]"))
+PROBLEM = Problem(
+    task="Math_CoT", dataset="[red]sums[/red]", instruction="What is [bold]2[/bold]?", reference=Reference(answer="[/]")
+)
 
 
 def node(node_id: str, verdict: str, text: str = "x", critique: str | None = None) -> Node:
@@ -42,7 +44,9 @@ def test_a_tree_turn_by_turn() -> None:
         node("1r/2r", "invalid", "nonsense"),
     ]
     text = shown(build_tree(PROBLEM, nodes, {"1r/2c": {"incorrect": 20, "invalid": 1}, "1r/2r/3c": {}}))
-    places = [text.index(part) for part in ("turn 1", "the wrong one", "Feedback: Look again.", "the right one", "turn 2", "nonsense")]
+    places = [
+        text.index(part) for part in ("turn 1", "the wrong one", "Feedback: Look again.", "the right one", "turn 2", "nonsense")
+    ]
     assert places == sorted(places)
     assert f"{MARKS[Verdict.incorrect]} 1r" in text
     assert "drawn: 2 incorrect · judged by t" in text
@@ -51,13 +55,38 @@ def test_a_tree_turn_by_turn() -> None:
 
 
 def test_markup_is_shown_literally() -> None:
-    text = shown(build_tree(PROBLEM, [node("1r", "incorrect", "[bold]x[/bold] [/] [link=http://x]", "[/]")], {"[b]": {"[i]": 1}}))
-    for part in ("[red]sums[/red]", "[bold]2[/bold]", "reference: [/]", "[blink]model", "[bold]x[/bold] [/] [link=http://x]", "Feedback: [/]", "[b]:", "1 [i]"):
+    text = shown(
+        build_tree(PROBLEM, [node("1r", "incorrect", "[bold]x[/bold] [/] [link=http://x]", "[/]")], {"[b]": {"[i]": 1}})
+    )
+    for part in (
+        "[red]sums[/red]",
+        "[bold]2[/bold]",
+        "reference: [/]",
+        "[blink]model",
+        "[bold]x[/bold] [/] [link=http://x]",
+        "Feedback: [/]",
+        "[b]:",
+        "1 [i]",
+    ):
         assert part in text
 
 
 @pytest.mark.parametrize(
-    "evil", ["\x1b[2J", "\x1b]0;title\x07", "\x1b]8;;http://x\x1b\\", "\x9b31m", "\x08\x08", "\r", "\x00", "\x7f", "\x85", "\x0b", "\u202e", "\u2066"]
+    "evil",
+    [
+        "\x1b[2J",
+        "\x1b]0;title\x07",
+        "\x1b]8;;http://x\x1b\\",
+        "\x9b31m",
+        "\x08\x08",
+        "\r",
+        "\x00",
+        "\x7f",
+        "\x85",
+        "\x0b",
+        "\u202e",
+        "\u2066",
+    ],
 )
 def test_control_characters_never_reach_the_terminal(evil: str) -> None:
     problem = Problem(task="Logic", dataset=f"d{evil}", instruction=f"a{evil}b", reference=Reference(answer=f"{evil}x"))

@@ -59,7 +59,10 @@ def test_the_same_config_continues_and_leaves_the_record_alone(tmp_path: Path) -
     [
         ({"ladder": {"samples": 5, "wave": 1}}, "ladder.samples: 20 is now 5"),
         ({"models": {"a": {**CONFIG["models"]["a"], "model": "n"}}}, "models.a.model: 'm' is now 'n'"),
-        ({"models": {"a": {**CONFIG["models"]["a"], "sampling": {"temperature": 0.5}}}}, "models.a.sampling.temperature: 1.0 is now 0.5"),
+        (
+            {"models": {"a": {**CONFIG["models"]["a"], "sampling": {"temperature": 0.5}}}},
+            "models.a.sampling.temperature: 1.0 is now 0.5",
+        ),
         ({"models": {}}, "models.a: {'model': 'm'"),
         ({"wrong": ["c", "b"]}, "wrong: ['b', 'c'] is now ['c', 'b']"),
         ({"critic": "a"}, "critic: None is now 'a'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -18,18 +19,23 @@ app = cyclopts.App(
     result_action="return_value",
 )
 
-_VERBS = {
-    "demo": "Grow, export and measure trees of the embedded world: no key, no GPU, no network.",
-    "grow": "Grow preference trees from problems.",
-    "export": "Turn trees into training rows.",
-    "import": "Read published UltraInteract rows back into trees.",
+VERBS = {
+    "demo": "Grow, export and measure trees of the embedded world: no key, no GPU, no network.\n\n"
+    "A small language model that ships with preftree writes every action, the sandbox runs it, the grader judges it. "
+    "Killed at any moment, the same command continues.",
+    "grow": "Grow preference trees from problems.\n\n"
+    "The same command continues a run that was stopped or killed: no finished call is made twice.",
+    "export": "Turn trees into training rows; works on a run that is still growing, too.",
+    "import": "Read published UltraInteract rows (sft or pairs, JSONL or Parquet) back into trees.",
     "stats": "Count what a run or a file of trees holds: Tables 1 and 7 of the paper.",
-    "show": "Show a tree in the terminal.",
-    "replay": "Grow a run's trees again from its journal alone, and compare.",
-    "init": "Write a commented config.",
-    "doctor": "Check versions, keys and the sandbox.",
+    "show": "Show a tree in the terminal, or list trees.",
+    "replay": "Grow a run's trees again from its journal alone, and compare them byte for byte; no model, no execution.",
+    "init": "Write a commented config to start from.",
+    "doctor": "Check versions, which keys are set (never their values), and that the sandbox holds on this machine.",
 }
-for _name, _help in _VERBS.items():
+"""The verbs and their help, which stands here so that `preftree --help` imports none of them."""
+
+for _name, _help in VERBS.items():
     app.command(f"preftree.cli.{_name}_verb:{_name}_", name=_name, help=_help)
 
 
@@ -39,8 +45,12 @@ def main() -> None:
     0 done · 1 trees are still owed · 2 something to type or configure differently · 3 no sandbox · 4 storage ·
     130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A model may write characters that the terminal's encoding lacks; that is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code = app()
+        code = _call()
     except PreftreeError as e:
         print(f"error: {e}", file=sys.stderr)
         code = e.exit_code
@@ -52,3 +62,13 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _call() -> object:
+    """Runs the verb that was typed."""
+    try:
+        return app(sys.argv[1:], exit_on_error=False, print_error=False)
+    except cyclopts.CycloptsError as e:
+        from preftree.cli.mistyped import mistyped
+
+        raise mistyped(e, sys.argv[1:], VERBS) from None

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from preftree.cli import grow_verb
 from preftree.cli.export_verb import print_manifest
@@ -15,7 +19,9 @@ from preftree.runs.folder import run_info
 from preftree.runs.trees import read_trees
 
 
-def demo_(*, n: int = 240, name: str = "demo", runs: Path = Path("runs"), seed: int = 0) -> int:
+def demo_(
+    *, n: Annotated[int, Parameter(validator=Number(gte=1))] = 240, name: str = "demo", runs: Path = Path("runs"), seed: int = 0
+) -> int:
     """Grow, export and measure trees of the embedded world: no key, no GPU, no network.
 
     A small language model that ships with preftree writes every action, the sandbox runs it, the grader judges it.
@@ -34,7 +40,7 @@ def demo_(*, n: int = 240, name: str = "demo", runs: Path = Path("runs"), seed: 
     """
     config = demo_config(n=n, name=name, runs=runs, seed=seed)
     folder = runs / name
-    print(f"growing trees of {n} problems in {folder} (about two minutes on two cores)", flush=True)
+    print(f"growing trees of {n} problems in {folder}; Ctrl-C stops, the same command continues", flush=True)
     code = grow_verb.run(config)
     if code:
         return code
@@ -43,9 +49,14 @@ def demo_(*, n: int = 240, name: str = "demo", runs: Path = Path("runs"), seed: 
     print_manifest(folder / "export", manifest)
     deep = next((t.problem.id for t in read_trees(folder) if t.depth >= 3), None)
     print("\nWhat to type next:")
-    print(f"  preftree show {folder} {deep or ''}".rstrip() + "        a tree, turn by turn")
-    print(f"  preftree replay {folder}      the same trees again, from the journal alone")
-    print("  preftree init my.yaml          a config for problems and models of your own")
+    steps = [
+        (f"preftree show {folder} {deep or ''}".rstrip(), "a tree, turn by turn"),
+        (f"preftree replay {folder}", "the same trees again, from the journal alone"),
+        ("preftree init my.yaml", "a config for problems and models of your own"),
+    ]
+    width = max(len(command) for command, _ in steps)
+    for command, meaning in steps:
+        print(f"  {command:{width}}  {meaning}")
     return 0
 
 

@@ -7,10 +7,11 @@ import os
 import platform
 from importlib import metadata
 
-from rich.console import Console
+from rich import box
 from rich.table import Table
 
 import preftree
+from preftree.cli.console import console
 from preftree.errors import SandboxUnavailable
 from preftree.sandbox import open_sandbox
 from preftree.sandbox.base import Limits
@@ -22,7 +23,9 @@ _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "TOGETHER_API_KEY", "OPENROUTER_
 
 def doctor_() -> int:
     """Check versions, which keys are set (never their values), and that the sandbox holds on this machine."""
-    table = Table("what", "state", title="preftree doctor", title_justify="left")
+    table = Table(
+        "what", "state", title="preftree doctor", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
+    )
     table.add_row("preftree", preftree.__version__)
     table.add_row("python", f"{platform.python_version()} on {platform.platform()}")
     for package in _PACKAGES:
@@ -35,8 +38,10 @@ def doctor_() -> int:
         table.add_row(key, "set" if os.environ.get(key) else "not set")
     code, checks = asyncio.run(_sandbox())
     for name, passed, detail in checks:
-        table.add_row(f"sandbox: {name}", ("ok" if passed else "FAILED") + (f"  {detail}" if detail else ""))
-    Console().print(table)
+        # Of a traceback the last line says what it was.
+        last = detail.strip().splitlines()[-1:] if passed else [detail]
+        table.add_row(f"sandbox: {name}", "  ".join(["ok" if passed else "FAILED", *last]))
+    console().print(table)
     return code
 
 
@@ -46,7 +51,7 @@ async def _sandbox() -> tuple[int, list[tuple[str, bool, str]]]:
     except SandboxUnavailable as e:
         return e.exit_code, [("isolation", False, str(e))]
     try:
-        checks = [("version", True, sandbox.version), *[tuple(check) for check in await sandbox.self_test()]]
+        checks = [("version", True, sandbox.version), *await sandbox.self_test()]
     finally:
         await sandbox.close()
     return (0 if all(passed for _, passed, _ in checks) else SandboxUnavailable.exit_code), checks

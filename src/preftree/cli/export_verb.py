@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from preftree.cli.settings import flags_of, overrides
+from preftree.cli.wiring import not_empty
 from preftree.config import validate
 from preftree.export.export import ExportConfig, export_trees
 from preftree.export.manifest import MANIFEST, Manifest
@@ -24,10 +25,12 @@ def export_(run: Path, /, *, out: Path | None = None, **settings: Any) -> None:
     out
         The folder to write to. [default: RUN/export]
     """
-    config = validate(ExportConfig, overrides(settings), where="the command line")
+    flags = overrides(ExportConfig, settings)
+    config = validate(ExportConfig, flags, where="the command line", flags=flags, hint="see the flags: preftree export --help")
     folder = out or (run if run.is_dir() else run.parent) / "export"
+    trees = not_empty(read_trees(run), f"{run} holds no trees yet.", run)
     info = run_info(run) if (run / RUN_FILE).exists() else {"trees": str(run)}
-    manifest = export_trees(read_trees(run), folder, config, info)
+    manifest = export_trees(trees, folder, config, info)
     print_manifest(folder, manifest)
 
 

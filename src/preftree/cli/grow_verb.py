@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from preftree.cli import wiring
+from preftree.cli.console import counted
 from preftree.cli.panel import panel
 from preftree.cli.settings import flags_of, overrides
 from preftree.config import load_config
@@ -19,7 +21,8 @@ from preftree.grow.config import GrowConfig
 from preftree.grow.engine import Engine
 from preftree.grow.plan import ASSUMED_PASS_RATE, plan
 from preftree.grow.run import grow_run
-from preftree.runs.folder import continue_command
+from preftree.runs.folder import JOURNAL_FILE, continue_command
+from preftree.runs.journal import Journal
 from preftree.runs.progress import Progress
 from preftree.sandbox import open_sandbox
 
@@ -29,8 +32,8 @@ def grow_(
     config: Path,
     /,
     *,
-    limit: int | None = None,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    limit: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     **settings: Any,
 ) -> int:
     """Grow preference trees from problems.
@@ -46,7 +49,7 @@ def grow_(
     dry_run
         Print what would be done, with the least, expected and most model calls, and stop.
     """
-    resolved = load_config(GrowConfig, config, overrides(settings))
+    resolved = load_config(GrowConfig, config, overrides(GrowConfig, settings))
     if dry_run:
         print_plan(resolved, limit)
         return 0
@@ -60,9 +63,10 @@ def run(config: GrowConfig, *, limit: int | None = None) -> int:
 
 
 async def _run(config: GrowConfig, progress: Progress, limit: int | None) -> int:
+    # The models first: they may lack a key or a file, and hold nothing open before their first call.
+    cast, models = wiring.cast_of(config)
     sandbox = open_sandbox(config.limits, unsafe=config.unsafe_exec)
     grader = Grader(sandbox)
-    cast, models = wiring.cast_of(config)
     stopped = False
 
     def on_start(engine: Engine) -> None:
@@ -97,15 +101,32 @@ async def _run(config: GrowConfig, progress: Progress, limit: int | None) -> int
     if stopped:
         print(f"stopped; everything finished is stored. To continue:\n  {continue_command()}", file=sys.stderr)
         return 130
+    folder = config.runs / config.name
+    print(f"{counted(progress.done, 'tree')} in {trees}")
+    if progress.skipped:
+        print_skipped(folder)
     owed = sum(progress.owed.values())
-    print(f"{progress.done} trees in {trees}" + (f", {progress.skipped} problems skipped" if progress.skipped else ""))
     if owed:
         kinds = ", ".join(f"{kind} ({n})" for kind, n in sorted(progress.owed.items()))
-        print(f"{owed} trees are still owed because calls failed: {kinds}. To try them again:\n  {continue_command()}")
+        print(f"{counted(owed, 'tree')} still owed because calls failed: {kinds}. To try again:", file=sys.stderr)
+        print(f"  {continue_command()}", file=sys.stderr)
         return 1
-    folder = config.runs / config.name
     print(f"next: preftree export {folder}   preftree stats {folder}   preftree show {folder}")
     return 0
+
+
+def print_skipped(folder: Path, most: int = 3) -> None:
+    """The problems that could not be grown, and why the first of them could not."""
+    journal = Journal(folder / JOURNAL_FILE, read_only=True)
+    try:
+        skipped = journal.skipped()
+    finally:
+        journal.close()
+    print(f"{counted(len(skipped), 'problem')} skipped:")
+    for problem, reason in skipped[:most]:
+        print(f"  {problem}: {reason}")
+    if len(skipped) > most:
+        print(f"  and {len(skipped) - most} more")
 
 
 def print_plan(config: GrowConfig, limit: int | None) -> None:
@@ -117,6 +138,4 @@ def print_plan(config: GrowConfig, limit: int | None) -> None:
     print(f"actors    {', '.join((config.actor, *config.stronger))}; wrong from {', '.join(config.wrong)}")
     print(f"critic    {config.critic or 'none'}")
     least, expected, most = (f"{n:,.0f}" for n in found.calls)
-    print(
-        f"calls     least {least}, expected {expected} (if {ASSUMED_PASS_RATE:.0%} of samples are right), most {most}"
-    )
+    print(f"calls     least {least}, expected {expected} (if {ASSUMED_PASS_RATE:.0%} of samples are right), most {most}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
 from pydantic_core import PydanticUndefined
 
 from preftree.config import Config, dump_yaml
@@ -53,7 +54,9 @@ _TEMPLATES: dict[str, dict[str, Any]] = {
 }
 
 
-def init_(file: Path, /, *, template: Literal["endpoint", "micro"] = "endpoint") -> None:
+def init_(
+    file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /, *, template: Literal["endpoint", "micro"] = "endpoint"
+) -> None:
     """Write a commented config to start from.
 
     Parameters
@@ -67,13 +70,30 @@ def init_(file: Path, /, *, template: Literal["endpoint", "micro"] = "endpoint")
     if str(file) == "-":
         sys.stdout.write(text)
         return
+    if str(file).startswith("-"):
+        raise InputError(
+            f"`preftree init` has no flag {file}.",
+            where=f"preftree init {file}",
+            why="the name of a file, or `-`, was expected",
+            hint="see what it takes: preftree init --help",
+        )
     try:
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError:
-        raise InputError(f"{file} exists already.", where=str(file), hint="give another name, or remove the file") from None
+        raise InputError(
+            f"{file} exists already.",
+            where=str(file),
+            why="nothing is overwritten",
+            hint="give another name, or remove the file",
+        ) from None
     except OSError as e:
-        raise InputError(f"{file} cannot be written.", where=str(file), why=str(e)) from None
+        raise InputError(
+            f"{file} cannot be written.",
+            where=str(file),
+            why=e.strerror or str(e),
+            hint="give a path in a folder that exists and that you may write to, or `-` to print it",
+        ) from None
     print(f"wrote {file}; edit it, look at the plan with: preftree grow {file} --dry-run")
 
 

@@ -8,10 +8,10 @@ import sys
 import time
 from collections.abc import AsyncIterator
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from preftree.cli.console import console as console_
 from preftree.runs.progress import Progress
 
 PLAIN_EVERY_S = 30.0
@@ -20,7 +20,7 @@ PLAIN_EVERY_S = 30.0
 @contextlib.asynccontextmanager
 async def panel(progress: Progress, title: str) -> AsyncIterator[None]:
     """Shows the progress on stderr while the body runs."""
-    console = Console(stderr=True)
+    console = console_(stderr=True)
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4, get_renderable=lambda: render(progress, title)):
             yield
@@ -28,9 +28,14 @@ async def panel(progress: Progress, title: str) -> AsyncIterator[None]:
     task = asyncio.create_task(_plain(progress))
     try:
         yield
+    except BaseException:
+        if progress.calls:  # otherwise the error that follows says it all
+            print(progress.line(), file=sys.stderr, flush=True)
+        raise
+    else:
+        print(progress.line(), file=sys.stderr, flush=True)
     finally:
         task.cancel()
-        print(progress.line(), file=sys.stderr, flush=True)
 
 
 async def _plain(progress: Progress) -> None:
@@ -50,9 +55,7 @@ def render(progress: Progress, title: str) -> Table:
     if progress.solved:
         table.add_row("solved by turn", "  ".join(f"{turn}: {n}" for turn, n in sorted(progress.solved.items())))
     rate = f", {progress.calls / seconds:.1f}/s" if seconds > 1 else ""
-    table.add_row(
-        "calls", f"{progress.calls}{rate}, {progress.in_flight} in flight, {progress.replayed} from the journal"
-    )
+    table.add_row("calls", f"{progress.calls}{rate}, {progress.in_flight} in flight, {progress.replayed} from the journal")
     table.add_row("executions", str(progress.executions))
     table.add_row("tokens", f"{progress.prompt_tokens:,} read, {progress.completion_tokens:,} written")
     if progress.priced:

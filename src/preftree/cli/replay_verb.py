@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 
 from preftree.cli import wiring
+from preftree.cli.console import counted
 from preftree.config import validate
-from preftree.errors import InputError, StorageError
+from preftree.errors import InputError
 from preftree.grading.grader import Grader
 from preftree.grow.config import GrowConfig
 from preftree.grow.run import replay
@@ -25,18 +26,22 @@ def replay_(run: Path, /) -> int:
     run
         The folder of a run of `preftree grow`.
     """
-    try:
-        journal = Journal(run / JOURNAL_FILE, read_only=True)
-    except StorageError as e:
-        raise InputError(e.what, where=e.where, why=e.why, hint=e.hint) from None
+    if not (run / JOURNAL_FILE).exists():
+        raise InputError(
+            f"{run} cannot be replayed.",
+            where=str(run),
+            why=f"it holds no {JOURNAL_FILE}",
+            hint="give a folder such as runs/NAME that `preftree grow` has written",
+        )
+    journal = Journal(run / JOURNAL_FILE, read_only=True)
     try:
         config = validate(GrowConfig, journal.get_meta("config") or {}, where=str(journal.path))
-        cast, _ = wiring.cast_of(config)
+        cast, _ = wiring.cast_of(config, silent=True)
         sandbox = NoSandbox()
         equal, different = asyncio.run(replay(journal, config, cast, Environment(sandbox, Grader(sandbox))))
     finally:
         journal.close()
-    print(f"{equal} trees are byte-identical, {len(different)} are not")
+    print(f"{counted(equal, 'tree')} byte-identical, {len(different)} different")
     for problem in different:
         print(f"  differs: {problem}")
     return 1 if different else 0

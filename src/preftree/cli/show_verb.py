@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from rich import box
+from rich.cells import cell_len
 from rich.table import Table
-from rich.text import Text
 
+from preftree.cli.console import console
 from preftree.errors import DataError
-from preftree.render.terminal import render_tree, shape
+from preftree.render.terminal import plain, render_tree, shape
 from preftree.runs.trees import read_trees
 
+DATASET_WIDTH = 24
+"""Columns of a dataset's name, then it goes on below; the longest published one has 23."""
 
-def show_(run: Path, tree: str | None = None, /, *, limit: int = 20) -> None:
+
+def show_(run: Path, tree: str | None = None, /, *, limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20) -> None:
     """Show a tree in the terminal, or list trees.
 
     Parameters
@@ -26,22 +33,31 @@ def show_(run: Path, tree: str | None = None, /, *, limit: int = 20) -> None:
     limit
         How many trees to list.
     """
-    console = Console()
     if tree is not None:
         for found in read_trees(run):
             if found.problem.id.startswith(tree):
-                console.print(render_tree(found))
+                console().print(render_tree(found))
                 return
         raise DataError(
             f"There is no tree of a problem {tree} in {run}.",
             where=str(run),
+            why=f"no id there begins with {tree}",
             hint=f"list what is there with: preftree show {run}",
         )
-    table = Table("id", "task", "dataset", "shape", "pairs", "instruction")
-    for found in islice(read_trees(run), limit):
+    out = console()
+    table = Table("id", "task", "dataset", "shape", "pairs", "instruction", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    table.columns[2].max_width = DATASET_WIDTH
+    table.columns[2].overflow = "fold"
+    table.columns[4].justify = "right"
+    trees = list(islice(read_trees(run), limit))
+    # One line a tree: the instruction has what the others leave, of which ids take 16, tasks 8, shapes 9 and pairs 5.
+    longest = max((cell_len(found.problem.dataset) for found in trees), default=0)
+    room = max(20, out.width - (16 + 8 + min(max(longest, 7), DATASET_WIDTH) + 9 + 5) - 5)
+    for found in trees:
         problem = found.problem
+        start = plain(" ".join(problem.instruction[:400].split()))
+        start.truncate(room, overflow="ellipsis")
         pairs = str(sum(1 for _ in found.pairs()))
-        text = Text(" ".join(problem.instruction.split()), no_wrap=True, overflow="ellipsis")
-        table.add_row(problem.id, problem.task, problem.dataset, shape(found), pairs, text)
-    console.print(table)
-    print(f"one of them: preftree show {run} ID")
+        table.add_row(problem.id, problem.task, plain(problem.dataset), shape(found), pairs, start)
+    out.print(table)
+    print(f"the first {len(trees)}; one of them: preftree show {run} ID" if trees else f"{run} holds no trees yet")

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
+from preftree.cli.console import console
 from preftree.export.stats import Statistics, statistics
 from preftree.runs.trees import read_trees
 
 
-def stats_(run: Path, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """Count what a run or a file of trees holds: Tables 1 and 7 of the paper, and what was solved where.
+def stats_(run: Path, /, *, json: Annotated[bool, Parameter(negative="", show_default=False)] = False) -> None:
+    """Count what a run or a file of trees holds: Tables 1 and 7 of the paper.
 
     Parameters
     ----------
@@ -33,6 +33,5 @@ def print_statistics(found: Statistics) -> None:
     """The tables on stdout."""
     from preftree.export.stats_table import as_table, dataset_table
 
-    console = Console()
-    console.print(as_table(found))
-    console.print(dataset_table(found))
+    for table in (as_table(found), dataset_table(found)):
+        console().print(table)

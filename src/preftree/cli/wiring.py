@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from preftree import micro
-from preftree.errors import ConfigError
+from preftree.errors import ConfigError, DataError, PreftreeError
 from preftree.grow.config import GrowConfig
 from preftree.grow.run import Cast
 from preftree.interact.critic import Critic, ModelCritic
 from preftree.interact.prompts import Turn
 from preftree.interact.turn import Actor
-from preftree.llm.base import ChatModel, Sampling
+from preftree.llm.base import ChatModel, Completion, Message, Sampling
 from preftree.llm.config import LocalConfig, ModelConfig, RecordedConfig
 from preftree.problem import Problem
 from preftree.problems.sources import load
-from preftree.tree import Action, Critique, Observation, Position
+from preftree.tree import Action, Critique, Observation, Position, Tree
 
 MICRO_SAMPLING = Sampling(temperature=1.0, max_tokens=160)
 """The micro models' actions are short; a longer one has lost its way."""
@@ -37,9 +37,8 @@ def model_config(config: GrowConfig, name: str) -> ModelConfig:
     """The config of a model by name, the embedded ones included."""
     if name in config.models:
         return config.models[name]
-    return LocalConfig(
-        path=str(micro.weights("weak" if name == "micro-weak" else "strong")), dtype="float64", device="cpu", style="flat", sampling=MICRO_SAMPLING
-    )
+    path = micro.weights("weak" if name == "micro-weak" else "strong")
+    return LocalConfig(path=str(path), dtype="float64", device="cpu", style="flat", sampling=MICRO_SAMPLING)
 
 
 def build_model(name: str, config: ModelConfig, problems: Iterator[Problem]) -> ChatModel:
@@ -68,14 +67,19 @@ def _recorded(name: str, config: RecordedConfig, problems: Iterator[Problem]) ->
     return RecordedChat((attempt.response for attempt in read(config.path, problems, config.models)), name=name)
 
 
-def cast_of(config: GrowConfig) -> tuple[Cast, list[ChatModel]]:
-    """The cast of a run, and its models to be closed at the end; a model in two roles is built once."""
+def cast_of(config: GrowConfig, *, silent: bool = False) -> tuple[Cast, list[ChatModel]]:
+    """The cast of a run, and its models to be closed at the end; a model in two roles is built once.
+
+    Args:
+        config: names the models and their roles.
+        silent: the models are never called (replay), so that neither keys nor files are needed.
+    """
     built: dict[str, ChatModel] = {}
 
     def actor(name: str) -> Actor:
         model = model_config(config, name)
         if name not in built:
-            built[name] = build_model(name, model, problems_of(config))
+            built[name] = SilentChat(name) if silent else build_model(name, model, problems_of(config))
         return Actor(built[name], model.sampling, model.style, model.price)
 
     critic: Critic | None = None
@@ -86,6 +90,33 @@ def cast_of(config: GrowConfig) -> tuple[Cast, list[ChatModel]]:
         critic = ModelCritic(one.model, one.sampling)
     actors = [actor(name) for name in (config.actor, *config.stronger)]
     return Cast(actors, [actor(name) for name in config.wrong], critic), list(built.values())
+
+
+def not_empty(trees: Iterator[Tree], what: str, where: object) -> Iterator[Tree]:
+    """The trees, the first of which is read at once, so that a wrong folder or row is told before anything is written.
+
+    Raises:
+        DataError: there are none.
+    """
+    first = next(trees, None)
+    if first is None:
+        raise DataError(what, where=str(where), why="found nothing", hint="check that this is the right file or folder")
+    return chain([first], trees)
+
+
+class SilentChat(ChatModel):
+    """A model that has only a name, for a replay: all it would say is in the journal."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def complete(
+        self, messages: Sequence[Message], sampling: Sampling, n: int = 1, *, seed: int = 0, position: Position | None = None
+    ) -> list[Completion]:
+        raise PreftreeError(f"The model {self.name} was called in a replay.", where=str(position))
+
+    async def close(self) -> None:
+        pass
 
 
 class MicroCritic:

@@ -130,4 +130,9 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-        raise StorageError("The output folder cannot be made.", where=str(path), why=e.strerror or str(e)) from e
+        raise StorageError(
+            "The output folder cannot be made.",
+            where=str(path),
+            why=e.strerror or str(e),
+            hint="give a folder that you may write to with --out",
+        ) from e

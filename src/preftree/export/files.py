@@ -108,7 +108,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         DataError: the file is missing or unreadable, or a line is not a JSON object; with the file and the line.
     """
     if not path.is_file():
-        raise DataError(f"There is no file {path}.", where=str(path), hint="check the path")
+        raise DataError(f"There is no file {path}.", where=str(path), why="no such file", hint="check the path")
     return _read_parquet(path) if path.suffix == ".parquet" else _read_jsonl(path)
 
 
@@ -148,7 +148,12 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     number += 1
                     yield number, row
     except (pa.ArrowException, OSError) as e:
-        raise DataError("A file is not readable as Parquet.", where=f"{path}, after row {number}", why=str(e)) from None
+        raise DataError(
+            "A file is not readable as Parquet.",
+            where=f"{path}, after row {number}",
+            why=str(e),
+            hint="write the file again; rows as JSON lines belong into a file without the ending .parquet",
+        ) from None
 
 
 def location(path: Path, number: int) -> str:

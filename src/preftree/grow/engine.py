@@ -118,7 +118,5 @@ class Engine:
 
     async def _skip(self, number: int, problem: Problem, gold: Grade) -> None:
         self.progress.skipped += 1
-        reason = f"its own answer is judged {gold.verdict} by {gold.grader}" + (
-            f": {gold.detail}" if gold.detail else ""
-        )
+        reason = f"its own answer is judged {gold.verdict} by {gold.grader}" + (f": {gold.detail}" if gold.detail else "")
         await self.journal.put_skipped(number, problem.id, reason)

@@ -35,9 +35,7 @@ class Ladder:
         config: how many samples each rung has.
     """
 
-    def __init__(
-        self, interaction: Interaction, actors: Sequence[Actor], wrong: Sequence[Actor], config: LadderConfig
-    ) -> None:
+    def __init__(self, interaction: Interaction, actors: Sequence[Actor], wrong: Sequence[Actor], config: LadderConfig) -> None:
         self.interaction = interaction
         self.actors = actors
         self.wrong_actors = wrong
@@ -92,9 +90,7 @@ class Ladder:
         found = await first(draw, self.config.wrong_samples, self.config.wave, Verdict.incorrect, tally)
         return Found(found, dict(tally))
 
-    async def _guided(
-        self, problem: Problem, history: Sequence[Turn], path: str, tally: Counter[str]
-    ) -> Attempt | None:
+    async def _guided(self, problem: Problem, history: Sequence[Turn], path: str, tally: Counter[str]) -> Attempt | None:
         guide = await self._guide(problem, path)
         return await self._guided_by(problem, history, path, guide, tally) if guide else None
 

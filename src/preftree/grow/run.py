@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from preftree.errors import ModelError
 from preftree.grading.grader import Grader
 from preftree.grading.match import GRADER_VERSION
 from preftree.grow.config import FREE_KEYS, GrowConfig
@@ -17,7 +18,7 @@ from preftree.interact.critic import Critic
 from preftree.interact.turn import Actor, Interaction
 from preftree.problem import Problem
 from preftree.runs.calls import Calls
-from preftree.runs.folder import JOURNAL_FILE, locked, open_run
+from preftree.runs.folder import JOURNAL_FILE, RUN_FILE, locked, open_run
 from preftree.runs.journal import Journal
 from preftree.runs.progress import Progress
 from preftree.runs.trees import TREES_FILE, write_trees
@@ -74,22 +75,23 @@ async def grow_run(
             on_start(engine)
             await engine.run(problems)
             return write_trees(journal.trees(), folder / TREES_FILE)
+        except ModelError:
+            if not continued and not progress.calls:
+                # No model ever answered, so there is nothing to mix with: the mended config may take the same name.
+                (folder / RUN_FILE).unlink()
+            raise
         finally:
             journal.close()
 
 
-def expander_of(
-    config: GrowConfig, cast: Cast, env: environment.Environment, calls: Calls, progress: Progress
-) -> Expander:
+def expander_of(config: GrowConfig, cast: Cast, env: environment.Environment, calls: Calls, progress: Progress) -> Expander:
     """The expansion as configured."""
     interaction = Interaction(env, calls, seed=config.seed, progress=progress, schemas=config.schemas)
     ladder = Ladder(interaction, cast.actors, cast.wrong, config.ladder)
     return Expander(interaction, ladder, cast.critic, max_turns=config.max_turns, extra_pairs=config.extra_pairs)
 
 
-async def replay(
-    journal: Journal, config: GrowConfig, cast: Cast, env: environment.Environment
-) -> tuple[int, list[str]]:
+async def replay(journal: Journal, config: GrowConfig, cast: Cast, env: environment.Environment) -> tuple[int, list[str]]:
     """Grow every finished tree again from the journal's records alone, and compare.
 
     Args:

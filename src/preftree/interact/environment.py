@@ -90,7 +90,9 @@ def _answer_of_program(problem: Problem, action: Action, cell: CellResult) -> st
         return None
     printed = [line.strip() for line in cell.output.splitlines() if line.strip()]
     if printed and printed[-1] not in _NOTICES:
-        return extract_answer(printed[-1], problem.reference.kind)
+        kind = problem.reference.kind
+        # A text or a list that was printed is the answer, without any words around it.
+        return extract_answer(printed[-1], kind) or (printed[-1] if kind in ("string", "list") else None)
     return None
 
 

@@ -11,8 +11,10 @@ little that in practice none does: small models can afford it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import queue
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -21,6 +23,12 @@ from typing import Any, Literal
 from preftree.errors import MissingExtra, ModelError
 from preftree.llm.base import Completion, Message, Sampling, as_dicts
 from preftree.tree import Position, Usage, seed_of
+
+SMALL = 50_000_000
+"""Parameters below which a model decodes with one thread on a CPU; ours: measured with models of 1 and 15 million."""
+
+REMEMBERED_TOKENS = 1 << 15
+"""Tokens of prompts whose keys and values are kept for the next call; ours: a quarter of a gigabyte for the micro model."""
 
 DType = Literal["auto", "float64", "float32", "bfloat16", "float16"]
 
@@ -35,6 +43,8 @@ class _Row:
     ids: list[int] = field(default_factory=list)
     length: int = 0
     """Tokens in the cache that are its own: the prompt's, and those written but the last."""
+    done: bool = False
+    """Whether its text is handed over; it stays in the batch until dropping it is worth the copy."""
 
 
 @dataclass
@@ -127,6 +137,7 @@ class LocalChat:
 
     def _work(self) -> None:
         """The worker thread: takes calls, decodes, answers."""
+        _limit_threads(self._model)
         batch = _Batch(self._model)
         waiting: list[_Row] = []
         open_ = True
@@ -154,7 +165,7 @@ class LocalChat:
         """Take rows in, if a good part of the batch is free; then write one token of every row."""
         import torch
 
-        room = self._batch_size - len(batch.rows)
+        room = self._batch_size - sum(not row.done for row in batch.rows)
         with torch.inference_mode():
             if waiting and (not batch.rows or room >= max(1, self._batch_size // 4)):
                 logits = batch.join(waiting[:room])
@@ -162,9 +173,11 @@ class LocalChat:
             else:
                 logits = batch.forward()
             for row, token in zip(batch.rows, _choose(logits, batch.rows), strict=True):
-                row.ids.append(token)
-        kept = [i for i, row in enumerate(batch.rows) if not self._finish(row)]
-        batch.keep(kept)
+                if not row.done:
+                    row.ids.append(token)
+        for row in batch.rows:
+            row.done = row.done or self._finish(row)
+        batch.drop_done()
 
     def _finish(self, row: _Row) -> bool:
         """Whether the row is done; its text is handed over if so. A row that nobody waits for any more is done too."""
@@ -208,32 +221,32 @@ class _Batch:
     def __init__(self, model: Any) -> None:
         self.rows: list[_Row] = []
         self._model = model
-        self._layers: list[tuple[Any, Any]] = []
+        self._prompts = _Prompts(model)
+        self._cache: Any = None
         """Per layer, keys and values of shape (rows, heads, width, head size)."""
 
     def join(self, rows: Sequence[_Row]) -> Any:
         """Read the prompts of new rows (each distinct call once), and the last token of the old; logits of all rows."""
         import torch
 
+        self.drop_done(at_least=1)
         logits = [self.forward()] if self.rows else []
-        parts = [self._layers] if self.rows else []
+        parts = [_layers(self._cache)] if self.rows else []
         start = 0
         while start < len(rows):
             call = rows[start].call
             end = start
             while end < len(rows) and rows[end].call is call:
                 end += 1
-            cache = _cache()
-            read = torch.tensor([call.prompt], device=self._model.device)
-            result = self._model(input_ids=read, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            layers, last = self._prompts.read(call.prompt)
             count = end - start
-            parts.append([(_repeat(layer.keys, count), _repeat(layer.values, count)) for layer in cache.layers])
-            logits.append(result.logits[:, -1].expand(count, -1))
+            parts.append([(_repeat(keys, count), _repeat(values, count)) for keys, values in layers])
+            logits.append(last.expand(count, -1))
             for row in rows[start:end]:
                 row.length = len(call.prompt)
             start = end
         self.rows += rows
-        self._layers = _stack(parts)
+        self._cache = _new_cache(_stack(parts))
         return torch.cat(logits)
 
     def forward(self) -> Any:
@@ -242,43 +255,116 @@ class _Batch:
 
         device = self._model.device
         lengths = torch.tensor([row.length for row in self.rows], device=device)
-        width = self._layers[0][0].shape[2]
+        width = self._cache.get_seq_length()
         mask = (torch.arange(width + 1, device=device) >= (width - lengths)[:, None]).long()
-        cache = _cache(self._layers)
         result = self._model(
             input_ids=torch.tensor([[row.ids[-1]] for row in self.rows], device=device),
             attention_mask=mask,
             position_ids=lengths[:, None],
-            past_key_values=cache,
+            past_key_values=self._cache,
             use_cache=True,
         )
-        self._layers = [(layer.keys, layer.values) for layer in cache.layers]
         for row in self.rows:
             row.length += 1
         return result.logits[:, -1]
 
-    def keep(self, kept: list[int]) -> None:
-        """Drop all rows but these, and the padding that no row needs any more."""
+    def drop_done(self, at_least: int | None = None) -> None:
+        """Drop rows that are done, and the padding that no row needs any more, once a quarter of the rows (or `at_least`
+        so many) are done: it copies the whole cache, which costs more than to decode a few rows in vain."""
         import torch
 
-        if len(kept) == len(self.rows):
+        kept = [i for i, row in enumerate(self.rows) if not row.done]
+        if len(self.rows) - len(kept) < (at_least or max(1, len(self.rows) // 4)):
             return
         self.rows = [self.rows[i] for i in kept]
         if not kept:
-            self._layers = []
+            self._cache = None
             return
         width = max(row.length for row in self.rows)
         index = torch.tensor(kept, device=self._model.device)
-        self._layers = [(k[index, :, -width:], v[index, :, -width:]) for k, v in self._layers]
+        self._cache = _new_cache([(k[index, :, -width:], v[index, :, -width:]) for k, v in _layers(self._cache)])
 
 
-def _cache(layers: Sequence[tuple[Any, Any]] = ()) -> Any:
-    from transformers import DynamicCache
+class _Prompts:
+    """Reads prompts, and remembers what it read: the samples of one turn have one prompt, and the next turn's begins
+    with it. Only for small models: the keys and values of a large one fill the memory."""
 
-    cache = DynamicCache()
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._room = REMEMBERED_TOKENS if model.num_parameters() < SMALL else 0
+        self._read: OrderedDict[tuple[int, ...], tuple[list[tuple[Any, Any]], Any]] = OrderedDict()
+        self._tokens = 0
+
+    def read(self, prompt: list[int]) -> tuple[list[tuple[Any, Any]], Any]:
+        """Keys and values of a prompt, per layer (1, heads, tokens, head size), and its last logits (1, vocabulary)."""
+        import torch
+
+        key = tuple(prompt)
+        if key in self._read:
+            self._read.move_to_end(key)
+            return self._read[key]
+        known = max((k for k in self._read if len(k) < len(key) and key[: len(k)] == k), key=len, default=())
+        cache = _new_cache(self._read[known][0] if known else ())
+        read = torch.tensor([prompt[len(known) :]], device=self._model.device)
+        result = self._model(input_ids=read, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        found = (_layers(cache), result.logits[:, -1])
+        if len(key) <= self._room:
+            self._read[key] = found
+            self._tokens += len(key)
+            while self._tokens > self._room:
+                self._tokens -= len(self._read.popitem(last=False)[0])
+        return found
+
+
+def _new_cache(layers: Sequence[tuple[Any, Any]] = ()) -> Any:
+    """A cache with room to grow: transformers' own copies all keys and values for every token."""
+    from transformers.cache_utils import Cache
+
+    cache = Cache(layer_class_to_replicate=_roomy_layer())
     for index, (keys, values) in enumerate(layers):
         cache.update(keys, values, index)
     return cache
+
+
+def _layers(cache: Any) -> list[tuple[Any, Any]]:
+    return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+@functools.cache
+def _roomy_layer() -> Any:
+    from transformers.cache_utils import DynamicLayer
+
+    class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+        """Keys and values in tensors with spare columns at the end, written in place."""
+
+        _room: tuple[Any, Any] | None = None
+
+        def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+            if not self.is_initialized:
+                self.lazy_initialization(key_states, value_states)
+            old = self.get_seq_length()
+            new = old + key_states.shape[-2]
+            if self._room is None or self._room[0].shape[-2] < new:
+                shape = (*key_states.shape[:-2], new + max(32, new // 4), key_states.shape[-1])
+                self._room = (key_states.new_empty(shape), value_states.new_empty(shape))
+                if old:
+                    self._room[0][..., :old, :] = self.keys
+                    self._room[1][..., :old, :] = self.values
+            assert self._room is not None
+            self._room[0][..., old:new, :] = key_states
+            self._room[1][..., old:new, :] = value_states
+            self.keys, self.values = (tensor[..., :new, :] for tensor in self._room)
+            return self.keys, self.values
+
+    return RoomyLayer
+
+
+def _limit_threads(model: Any) -> None:
+    """One thread for a small model on a CPU: beside any other work, two share out its tiny products up to 15 times slower."""
+    import torch
+
+    if model.device.type == "cpu" and model.num_parameters() < SMALL:
+        torch.set_num_threads(1)
 
 
 def _repeat(tensor: Any, count: int) -> Any:

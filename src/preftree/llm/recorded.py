@@ -98,9 +98,16 @@ def read_jsonl(path: Path) -> Iterator[RecordedResponse]:
                 if line.strip():
                     yield _read(line, f"{path}, line {number}")
     except FileNotFoundError:
-        raise DataError(f"There is no file {path} of recorded responses.", where=str(path), hint="check the path") from None
+        raise DataError(
+            f"There is no file {path} of recorded responses.", where=str(path), why="no such file", hint="check the path"
+        ) from None
     except (OSError, UnicodeDecodeError) as e:
-        raise DataError(f"The recorded responses in {path} cannot be read.", where=str(path), why=str(e)) from None
+        raise DataError(
+            f"The recorded responses in {path} cannot be read.",
+            where=str(path),
+            why=str(e),
+            hint="get the file again; it should be UTF-8",
+        ) from None
 
 
 def write_jsonl(path: Path, responses: Iterable[RecordedResponse]) -> int:

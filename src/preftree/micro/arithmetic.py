@@ -1,7 +1,7 @@
 """Word problems of one to four steps, each solved in words (Math_CoT) or with Python (Math_PoT).
 
 A template is text with letters for numbers, and steps such as `left = a - b`. Numbers are drawn until every step is a
-whole number from 0 to 200, so that gold answers are right by construction and a small model can learn the arithmetic.
+whole number from 0 to 100, so that gold answers are right by construction and a small model can learn the arithmetic.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from preftree.micro.draft import Draft, Wrong
 from preftree.micro.words import NAMES, THINGS
 from preftree.problem import Problem, Reference, Task
 
-LARGEST = 200
+LARGEST = 100
 """Ours: no number in a right solution is larger."""
 
 _DISTRACTORS = ("{m} is {z} years old.", "{m} also has {z} {others}.", "The {others} cost {z} coins.", "{k} saw {z} birds.")
@@ -93,7 +93,7 @@ def draft(rng: Random, task: Task) -> Draft:
         values = evaluate(lines)
         if values and all(0 <= v <= LARGEST for v in values) and values[-1] > 0:
             break
-    distractor = rng.randint(2, 30) if rng.random() < 0.3 else None
+    distractor = rng.randint(2, 20) if rng.random() < 0.2 else None
     python = task == "Math_PoT"
     sentences = [s.format(**words) for s in template.sentences]
     if distractor is not None:

@@ -17,7 +17,7 @@ class Template(NamedTuple):
     """The span, ends included, that each letter is drawn from."""
 
 
-_SMALL, _FEW, _MANY = (2, 9), (2, 20), (10, 60)
+_SMALL, _FEW, _MANY = (2, 6), (2, 9), (10, 30)
 
 TEMPLATES: tuple[Template, ...] = (
     Template(
@@ -46,7 +46,7 @@ TEMPLATES: tuple[Template, ...] = (
         ("{n} has {a} {things}.", "{n} shares them equally among {b} friends."),
         "How many {things} does each friend get?",
         ("share: {things} for each = a / b",),
-        {"a": (4, 72), "b": _SMALL},
+        {"a": (4, 36), "b": _SMALL},
     ),
     Template(
         "more-than",
@@ -95,7 +95,7 @@ TEMPLATES: tuple[Template, ...] = (
         ("{things} cost {a} coins each.", "{n} buys {b} and pays with {c} coins."),
         "How many coins does {n} get back?",
         ("cost: the cost = a * b", "back: coins back = c - cost"),
-        {"a": _SMALL, "b": _SMALL, "c": (20, 100)},
+        {"a": _SMALL, "b": _SMALL, "c": (20, 50)},
     ),
     Template(
         "share-the-rest",
@@ -181,6 +181,6 @@ TEMPLATES: tuple[Template, ...] = (
         ("{n} reads {a} pages on day one.", "{n} reads {b} more on day two than on day one.", "The book has {c} pages."),
         "How many pages are still to read?",
         ("second: pages on day two = a + b", "done: pages read = a + second", "rest: pages to read = c - done"),
-        {"a": _FEW, "b": _SMALL, "c": (50, 120)},
+        {"a": _FEW, "b": _SMALL, "c": (30, 60)},
     ),
 )  # fmt: skip

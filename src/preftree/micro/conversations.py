@@ -11,8 +11,11 @@ from preftree.interact.prompts import WRONG, Turn, conversation
 from preftree.micro.critic import ReferenceCritic
 from preftree.micro.draft import Draft, Wrong
 from preftree.micro.generate import drafts
-from preftree.problem import Problem
+from preftree.problem import Problem, Task
 from preftree.tree import Action, Critique, Grade, Observation, Verdict, seed_of
+
+MIX: tuple[Task, ...] = ("Math_CoT", "Math_PoT", "Coding", "Math_CoT", "Math_PoT", "Logic")
+"""The tasks of lessons, in turn; ours: math is what takes longest to learn."""
 
 
 class Lesson(NamedTuple):
@@ -30,13 +33,14 @@ def lessons(n: int, seed: int, *, feedback: float, mistakes: float) -> Iterator[
     Args:
         n: how many.
         seed: what they are a function of.
-        feedback: the share that has wrong turns before the action; ours: more turns are rarer, up to four.
+        feedback: the share that has wrong turns before the action, rising from none to twice this over the `n`, so
+            that solving is learnt before mending; more turns are rarer, up to four.
         mistakes: the share whose action is a wrong one (for a model that plays the others).
     """
-    for index, draft in enumerate(drafts(n, seed, train=True)):
+    for index, draft in enumerate(drafts(n, seed, MIX, train=True)):
         rng = Random(seed_of(seed, "lesson", index))
         history: list[Turn] = []
-        turns = rng.choices((1, 2, 3, 4), (8, 4, 2, 1))[0] if rng.random() < feedback else 0
+        turns = rng.choices((1, 2, 3, 4), (8, 4, 2, 1))[0] if rng.random() < 2 * feedback * index / n else 0
         for _ in range(turns):
             wrong = _draw(rng, draft)
             if wrong:

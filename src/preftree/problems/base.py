@@ -211,7 +211,10 @@ def file_rows(path: Path) -> Iterator[tuple[str, Row]]:
                 yield from _line_rows(file, path)
     except FileNotFoundError:
         raise DataError(
-            f"There is no file {path}.", where=str(path), hint="check the path; relative paths start from where you are"
+            f"There is no file {path}.",
+            where=str(path),
+            why="no such file",
+            hint="check the path; relative paths start from where you are",
         ) from None
     except (OSError, EOFError, UnicodeDecodeError) as e:
         raise DataError(

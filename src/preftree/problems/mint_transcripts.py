@@ -101,18 +101,16 @@ def transcript_attempts(row: Row, problem: Problem, model: str) -> Iterator[Atte
         text = flat_action(merged, coding=problem.task == "Coding")
         merged = []
         if text:
-            correct = None
-            if message.solutions:
-                correct = False if reply is not None else _final_verdict(state)
+            correct = _verdict(state, reply) if message.solutions else None
             yield Attempt(RecordedResponse(problem=problem.id, after=after, model=model, text=text), correct)
             after = parse(text, problem.task).flat
 
 
-def _final_verdict(state: Row) -> bool | None:
-    """Whether the last proposal was right; None where the sitting broke off before it was judged."""
-    if field(state, "terminate_reason", str) == "error":
-        return None
-    return field(state, "success", bool)
+def _verdict(state: Row, reply: str | None) -> bool | None:
+    """What was said of a proposal: in the reply to it, or, for the last one, in the transcript's state."""
+    if reply is not None:
+        return False if reply.startswith(_WRONG) else None
+    return None if field(state, "terminate_reason", str) == "error" else field(state, "success", bool)
 
 
 def take_apart(content: str) -> Message:

@@ -94,6 +94,7 @@ def locked(folder: Path) -> Iterator[None]:
             raise InputError(
                 "Another process is working in this run's folder.",
                 where=str(folder),
+                why="its file .lock is held",
                 hint="wait for it, or give this run another name with --name",
             ) from None
         yield

@@ -182,9 +182,7 @@ class Journal:
         Called when a run is continued: what failed is tried again.
         """
         with _connect(self.path) as connection:
-            problems = {
-                row[0].split("\t", 1)[0] for row in connection.execute("SELECT key FROM calls WHERE kind = 'failed'")
-            }
+            problems = {row[0].split("\t", 1)[0] for row in connection.execute("SELECT key FROM calls WHERE kind = 'failed'")}
             for problem in problems:
                 connection.execute("DELETE FROM trees WHERE problem = ?", (problem,))
                 connection.execute("DELETE FROM skipped WHERE problem = ?", (problem,))

@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from preftree.config import explain
 from preftree.errors import DataError, StorageError
 from preftree.runs.folder import JOURNAL_FILE
 from preftree.runs.journal import Journal
@@ -56,14 +59,16 @@ def read_trees(path: Path) -> Iterator[Tree]:
             why=f"found neither {JOURNAL_FILE} nor {TREES_FILE}",
             hint="give the folder of a run, such as runs/NAME, or a file of trees",
         )
-    with file.open(encoding="utf-8") as lines:
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 yield Tree.model_validate_json(line)
-            except ValueError as e:
+            except ValidationError as e:
+                first = e.errors(include_url=False)[0]
+                key = ".".join(map(str, first["loc"]))
                 raise DataError(
                     "A line is not a preference tree.",
                     where=f"{file}, line {number}",
-                    why=str(e).splitlines()[0],
+                    why=(f"{key}: " if key else "") + explain(first),
                     hint="trees are written by `preftree grow` and `preftree import`",
                 ) from None

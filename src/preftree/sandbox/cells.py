@@ -118,12 +118,24 @@ def _leave(code: object = None) -> None:
     raise SystemExit(code)
 
 
+_WARM_UP: Final = ("1 + 1", "def _f(x):\n    return 1 / x\n_f(0)", "x = (", "[1] * 200", "print(1)")
+_WARM_UP_SCIENCE: Final = """
+import sympy, numpy
+x, y = sympy.symbols("x y")
+sympy.solve(x**2 - 5 * x + 6, x), sympy.solve([x + y - 3, x - y - 1], [x, y]), sympy.solve(sympy.Eq(2 * x, 6), x)
+sympy.simplify((x**2 - 1) / (x - 1) + sympy.sqrt(8)), sympy.expand((x + 1) ** 3), sympy.factor(x**2 - 1)
+sympy.integrate(x**2, (x, 0, 1)), sympy.diff(sympy.sin(x), x), sympy.limit(sympy.sin(x) / x, x, 0), sympy.N(sympy.pi, 20)
+sympy.Matrix([[1, 2], [3, 4]]).det(), sympy.factorint(60), sympy.summation(x, (x, 1, 10)), str(sympy.Rational(1, 3))
+numpy.linalg.solve(numpy.eye(2), numpy.ones(2)), str(numpy.arange(3.0)), numpy.random.default_rng(0)
+"""
+
+
 def warm_up(shell: Any) -> None:
     """Run every path once, so that what it loads lazily is loaded before the first fork; then forget it all."""
     saved = sys.stdout, sys.stderr
     sys.stdout = sys.stderr = io.StringIO()
     try:
-        for code in ("1 + 1", "def _f(x):\n    return 1 / x\n_f(0)", "x = (", "[1] * 200", "print(1)"):
+        for code in (*_WARM_UP, *([_WARM_UP_SCIENCE] if "sympy" in sys.modules else [])):
             run_cell(shell, code, 0)
     finally:
         sys.stdout, sys.stderr = saved
@@ -135,7 +147,7 @@ def warm_up(shell: Any) -> None:
 
 
 def seed_random(seed: int) -> None:
-    """Seed Python's generator, and NumPy's once it is loaded; each only once in a session."""
+    """Seed Python's generator, and NumPy's and SymPy's once they are loaded; each only once in a session."""
     if "random" not in _seeded:
         import random
 
@@ -146,6 +158,11 @@ def seed_random(seed: int) -> None:
 
         numpy.random.seed(seed % 2**32)
         _seeded.add("numpy")
+    if "sympy" in sys.modules and "sympy" not in _seeded:
+        from sympy.core.random import seed as seed_sympy
+
+        seed_sympy(seed)
+        _seeded.add("sympy")
 
 
 def run_cell(shell: Any, code: str, seed: int) -> Outcome:

@@ -120,6 +120,8 @@ class Zygote:
             answer = ours.recv(65536).decode("utf-8", "replace")
         except TimeoutError:
             answer = f"failed\nno answer after {_START_SECONDS:.0f} s"
+        # Blocking from here on: a socket with a timeout waits for it even where it is asked not to.
+        ours.settimeout(None)
         if answer != "ready\n":
             self._stop()
             reason = answer.removeprefix("failed\n").strip() or "its interpreter ended at once"
