@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -241,4 +239,3 @@ def test_a_reader_works_beside_the_writer(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert sqlite3.connect(tmp_path / "j").execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert os.kill is not None and signal.SIGKILL

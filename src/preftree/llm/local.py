@@ -337,6 +337,8 @@ def _roomy_layer() -> Any:
     class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         """Keys and values in tensors with spare columns at the end, written in place."""
 
+        keys: Any
+        values: Any
         _room: tuple[Any, Any] | None = None
 
         def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:

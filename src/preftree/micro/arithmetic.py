@@ -159,7 +159,7 @@ def _wrong(
     if kind == "operation":
         changed[at] = line._replace(op=rng.choice([op for op in "+-*/" if op != line.op]))
     elif kind == "number":
-        number = rng.choice(pool)
+        number = rng.choice(pool) if rng.random() < 0.5 else rng.randint(2, 30)
         changed[at] = line._replace(left=number) if rng.random() < 0.5 else line._replace(right=number)
     elif kind == "skip":
         if len(lines) == 1 or at == len(lines) - 1:

@@ -180,9 +180,7 @@ def _wrong(rng: Random, template: Template, name: str, drawn: Sequence[Sequence[
     at = rng.randrange(len(chain))
     kind = rng.choice(("mistake", "mistake", "mistake", "skip", "swap"))
     if kind == "mistake":
-        if len(drawn[at]) == 1:
-            return None
-        chain[at] = rng.choice(drawn[at][1:])
+        chain[at] = rng.choice([*drawn[at][1:], template.families[at](rng)[0]])
     elif kind == "skip" and len(chain) > 1:
         chain[at] = Stage("", right[at].goal, "{x}", lambda x: x)
     elif kind == "swap" and len(chain) == 3 and template.families[0] is stages.keep:

@@ -42,7 +42,7 @@ class CellResult(Record):
     """stdout, stderr, `Out: …` of a last expression, and the traceback (`Cell In[1], line 2`), cut to `shown_chars`;
     `[Executed Successfully with No Output]` if there was nothing."""
     value: str | None = None
-    """The bare text of the last expression's value (its str, cut to `shown_chars`), if the cell ended in one that is not None."""
+    """The str of the last expression's value, cut to `shown_chars`, if the cell ended in one that is not None."""
     error: str | None = None
     """The name of the exception's type, if one ended the cell."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -42,10 +43,8 @@ def test_damaged_frames_are_frames_or_refused(fields: list[bytes | None], data: 
     good = bytearray(frames.pack(1, bytes(16), fields))
     at = data.draw(st.integers(0, len(good) - 1))
     good[at] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(frames.BadFrame):
         frames.unpack(bytes(good))
-    except frames.BadFrame:
-        pass
 
 
 def same(a: Any, b: Any) -> bool:
@@ -62,10 +61,8 @@ def test_values_come_back_with_their_types(value: Any) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_value_or_refused(data: bytes) -> None:
-    try:
+    with contextlib.suppress(values.NotPlain):
         values.decode(data)
-    except values.NotPlain:
-        pass
 
 
 @pytest.mark.parametrize("depth", [100, 12_000])
@@ -120,6 +117,8 @@ def holds(source: str, *found: Any) -> bool:
         ("assert math.isclose(f(2), 1.5, rel_tol=0.1)", "f(2)", 1.51, 2.0),
         ("assert round(f(2), 1) == 1.5", "round(f(2), 1)", 1.5, 1.6),
         ("assert Solution().f(Pair(1, 2)) == 3", "Solution().f(Pair(1, 2))", 3, 4),
+        ("assert all(f(x) for x in [1])", "bool(all(f(x) for x in [1]))", True, False),
+        ("assert isinstance(f(1), int)", "bool(isinstance(f(1), int))", True, False),
         ("assert len(f('x')) != 0", "len(f('x'))", 1, 0),
     ],
 )
@@ -141,8 +140,6 @@ def test_split(source: str, asked: str, right: Any, wrong: Any) -> None:
         "assert f(1) == 2 and f(2) == 3",
         "assert (f(2) == 4) == True",
         "assert f(1) - 2 == 0",
-        "assert all(f(x) for x in [1])",
-        "assert isinstance(f(1), int)",
         "assert f(1) is 5000",
         "x = f(1)\nassert x == 2",
         "import math",
