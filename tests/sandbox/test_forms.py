@@ -117,7 +117,7 @@ def holds(source: str, *found: Any) -> bool:
         ("assert math.isclose(f(2), 1.5, rel_tol=0.1)", "f(2)", 1.51, 2.0),
         ("assert round(f(2), 1) == 1.5", "round(f(2), 1)", 1.5, 1.6),
         ("assert Solution().f(Pair(1, 2)) == 3", "Solution().f(Pair(1, 2))", 3, 4),
-        ("assert all(f(x) for x in [1])", "bool(all(f(x) for x in [1]))", True, False),
+        ("assert all(f(x) for x in [1])", "bool(all((f(x) for x in [1])))", True, False),
         ("assert isinstance(f(1), int)", "bool(isinstance(f(1), int))", True, False),
         ("assert len(f('x')) != 0", "len(f('x'))", 1, 0),
     ],

@@ -70,6 +70,8 @@ def demo_config(*, n: int, name: str, runs: Path, seed: int) -> GrowConfig:
         "actor": "micro",
         "wrong": ["micro-weak"],
         "critic": "micro-critic",
-        "concurrency": 64,
+        # Ours, for a short demonstration: the micro model has never seen a reference, and 16 trees keep its batches full.
+        "ladder": {"samples": 10, "wrong_samples": 1, "guided": False},
+        "concurrency": 16,
     }
     return validate(GrowConfig, data, where="the demo's config")
