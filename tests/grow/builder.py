@@ -13,7 +13,7 @@ from tests.grow.worlds import cast_for, config_for, grow_sums, guesser, sums
 from preftree.llm.base import Completion
 from preftree.tree import Position
 
-CONFIG: dict[str, Any] = {"seed": 11, "ladder": {"samples": 6}, "concurrency": 6}
+CONFIG: dict[str, Any] = {"seed": 11, "ladder": {"samples": 6, "wrong_samples": 4}, "concurrency": 6}
 
 
 class Logged:
@@ -31,7 +31,7 @@ class Logged:
         if self.log is not None:
             with self.log.open("a") as file:
                 file.write(position.key() + "\n")
-            await asyncio.sleep(0.001 + seed % 7 / 1000)
+            await asyncio.sleep(0.004 + seed % 7 / 500)
         self.inner.calls.clear()
         return await self.inner.complete(messages, sampling, n, seed=seed, position=position)
 

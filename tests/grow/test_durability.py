@@ -38,11 +38,12 @@ def keys(journal: Path) -> set[str]:
 
 
 def test_20_kills_change_no_byte_and_no_finished_call_is_made_again(tmp_path: Path) -> None:
-    whole = build(tmp_path / "whole", N).read_bytes()
+    n = 100  # enough that the build is not over before the twentieth kill
+    whole = build(tmp_path / "whole", n).read_bytes()
     rng = random.Random(5)
     log, journal = tmp_path / "log", tmp_path / "killed" / "t" / "journal.sqlite"
     log.touch()
-    command = [sys.executable, "-m", "tests.grow.builder", str(tmp_path / "killed"), str(log), str(N)]
+    command = [sys.executable, "-m", "tests.grow.builder", str(tmp_path / "killed"), str(log), str(n)]
     paid: set[str] = set()
     kills = begun = 0
     finished = False
@@ -100,7 +101,7 @@ def test_ctrl_c_stores_what_is_in_flight_and_the_same_command_continues(tmp_path
 def test_concurrency_and_wave_change_no_tree(tmp_path: Path) -> None:
     whole = build(tmp_path / "whole", N).read_bytes()
     for number, (concurrency, wave) in enumerate([(1, 1), (24, 3), (3, 20)]):
-        settings = {**CONFIG, "concurrency": concurrency, "ladder": {"samples": 6, "wave": wave}}
+        settings = {**CONFIG, "concurrency": concurrency, "ladder": {"samples": 6, "wrong_samples": 4, "wave": wave}}
         cast = cast_for(guesser("a", 0.3), guesser("w", 0.4), stronger=[guesser("s", 0.6)])
         path, _ = asyncio.run(grow_sums(config_for(tmp_path / str(number), **settings), sums(N), cast))
         assert path.read_bytes() == whole

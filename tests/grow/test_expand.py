@@ -48,7 +48,7 @@ def test_a_tree_ends_where_no_wrong_action_is_had(tmp_path: Path) -> None:
     wrong = ScriptedChat(lambda messages, *_: WRONG if len(messages) <= 2 else RIGHT)
     tree = grow_one(tmp_path, ScriptedChat(RIGHT), wrong)
     assert [node.id for node in tree.nodes] == ["1c", "1r", "1r/2c"]
-    assert tree.unsolved == {"1r/2r": {"correct": 4}}
+    assert tree.unsolved == {"1r/2r": {"correct": 2}}
 
 
 def test_a_turn_without_a_right_action_goes_on_and_yields_no_pair(tmp_path: Path) -> None:

@@ -287,3 +287,33 @@ def test_the_canary_sees_a_hole() -> None:
 
 def _refuse(sandbox: ProcessSandbox) -> None:
     raise SandboxUnavailable("refused by the test")
+
+
+def test_a_zygote_that_is_starting_holds_nobody_up() -> None:
+    """Others ask whether it runs while it starts; that question must never wait for it."""
+
+    async def run() -> float:
+        sandbox = open_sandbox()
+        slowest = 0.0
+
+        async def watch() -> None:
+            nonlocal slowest
+            while True:
+                before = time.monotonic()
+                await asyncio.sleep(0.01)
+                slowest = max(slowest, time.monotonic() - before)
+
+        async def one() -> None:
+            async with sandbox.session() as session:
+                result = await session.run("import numpy\nint(numpy.arange(4).sum())")
+                assert result.value == "6"
+
+        watcher = asyncio.create_task(watch())
+        try:
+            await asyncio.gather(*(one() for _ in range(30)))
+        finally:
+            watcher.cancel()
+            await sandbox.close()
+        return slowest
+
+    assert asyncio.run(run()) < 20, "the event loop stood still"

@@ -113,7 +113,6 @@ class Zygote:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._control = ours
         self._finalizer = weakref.finalize(self, _end, ours, self._process)
         ours.settimeout(_START_SECONDS)
         try:
@@ -126,6 +125,8 @@ class Zygote:
             self._stop()
             reason = answer.removeprefix("failed\n").strip() or "its interpreter ended at once"
             raise unavailable(reason)
+        # Only now: until it is ready, `running` is asked by others and must not wait on this socket's timeout.
+        self._control = ours
 
     def spawn(self, packet: bytes, descriptors: list[int]) -> None:
         """Ask for a session; its processes report on the channel among `descriptors`.
