@@ -17,7 +17,7 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-demo: $(READY)  ## Grow 240 preference trees of the embedded world and turn them into training rows
+demo: $(READY)  ## Grow 220 preference trees of the embedded world and turn them into training rows
 	$(BIN)/preftree demo
 
 test: $(READY)  ## Run the tests

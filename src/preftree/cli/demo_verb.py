@@ -20,7 +20,7 @@ from preftree.runs.trees import read_trees
 
 
 def demo_(
-    *, n: Annotated[int, Parameter(validator=Number(gte=1))] = 240, name: str = "demo", runs: Path = Path("runs"), seed: int = 0
+    *, n: Annotated[int, Parameter(validator=Number(gte=1))] = 220, name: str = "demo", runs: Path = Path("runs"), seed: int = 0
 ) -> int:
     """Grow, export and measure trees of the embedded world: no key, no GPU, no network.
 
@@ -71,7 +71,7 @@ def demo_config(*, n: int, name: str, runs: Path, seed: int) -> GrowConfig:
         "wrong": ["micro-weak"],
         "critic": "micro-critic",
         # Ours, for a short demonstration: the micro model has never seen a reference, and 16 trees keep its batches full.
-        "ladder": {"samples": 10, "wrong_samples": 1, "guided": False},
+        "ladder": {"samples": 8, "wrong_samples": 1, "guided": False},
         "concurrency": 16,
     }
     return validate(GrowConfig, data, where="the demo's config")
