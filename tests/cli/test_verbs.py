@@ -299,6 +299,18 @@ def test_show_lists_trees_and_shows_one(preftree: InProcess, grown: Path) -> Non
         assert word in said.out
 
 
+def test_show_draws_a_picture_that_calls_nowhere(preftree: InProcess, grown: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tree.svg"
+    assert preftree("show", grown, problem(1).id, "--svg", file).code == 0
+    picture = file.read_text()
+    assert picture.startswith("<svg")
+    assert problem(1).id in picture
+    assert "url(http" not in picture
+    said = preftree("show", grown, problem(1).id, "--svg", tmp_path / "absent" / "tree.svg")
+    assert said.code == 2
+    assert "cannot be written" in said.err
+
+
 def test_a_problem_cannot_reach_the_terminal(preftree: InProcess, here: Path) -> None:
     words = "Say \x1b]0;owned\x07 [bold]:smile:[/] " + "w" * 900
     recorded_config(here, [Problem.model_validate(problem_row(0, instruction=words))])

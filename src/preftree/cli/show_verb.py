@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -10,18 +12,27 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich import box
 from rich.cells import cell_len
+from rich.console import Console
 from rich.table import Table
 
 from preftree.cli.console import console
-from preftree.errors import DataError
+from preftree.errors import DataError, InputError
 from preftree.render.terminal import plain, render_tree, shape
 from preftree.runs.trees import read_trees
+from preftree.tree import Tree
 
 DATASET_WIDTH = 24
 """Columns of a dataset's name, then it goes on below; the longest published one has 23."""
 
 
-def show_(run: Path, tree: str | None = None, /, *, limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20) -> None:
+def show_(
+    run: Path,
+    tree: str | None = None,
+    /,
+    *,
+    limit: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
+    svg: Path | None = None,
+) -> None:
     """Show a tree in the terminal, or list trees.
 
     Parameters
@@ -32,11 +43,16 @@ def show_(run: Path, tree: str | None = None, /, *, limit: Annotated[int, Parame
         The id of a problem, or the beginning of it; without it the first trees are listed.
     limit
         How many trees to list.
+    svg
+        Write the tree as a picture to this file instead, 100 columns wide.
     """
     if tree is not None:
         for found in read_trees(run):
             if found.problem.id.startswith(tree):
-                console().print(render_tree(found))
+                if svg is not None:
+                    _draw(found, svg)
+                else:
+                    console().print(render_tree(found))
                 return
         raise DataError(
             f"There is no tree of a problem {tree} in {run}.",
@@ -61,3 +77,18 @@ def show_(run: Path, tree: str | None = None, /, *, limit: Annotated[int, Parame
         table.add_row(problem.id, problem.task, plain(problem.dataset), shape(found), pairs, start)
     out.print(table)
     print(f"the first {len(trees)}; one of them: preftree show {run} ID" if trees else f"{run} holds no trees yet")
+
+
+def _draw(tree: Tree, file: Path) -> None:
+    recorder = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
+    recorder.print(render_tree(tree))
+    picture = recorder.export_svg(title=f"preftree show {tree.problem.id}")
+    # Without rich's web font: a picture in a page must not call anywhere.
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    try:
+        file.write_text(picture, encoding="utf-8")
+    except OSError as e:
+        raise InputError(
+            f"The picture {file} cannot be written.", where=str(file), why=str(e), hint="give another --svg"
+        ) from None
+    print(f"wrote {file}")

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Benchmarks and their runner: their place in the house; nothing is here yet."""

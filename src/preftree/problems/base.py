@@ -6,6 +6,7 @@ import gzip
 import io
 import itertools
 import json
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ class Hub(NamedTuple):
     name: str | None = None
 
 
-class Source(Config):
+class Source(Config, ABC):
     """Where problems come from; the base of every kind."""
 
     limit: int | None = Field(default=None, ge=0)
@@ -52,10 +53,11 @@ class Source(Config):
     strict: ClassVar[bool] = False
     """Whether a duplicate or an empty answer is the user's mistake rather than a known flaw of published data."""
 
+    @abstractmethod
     def rows(self) -> Iterator[tuple[str, Row]]:
         """Every row, with where it stands."""
-        raise NotImplementedError
 
+    @abstractmethod
     def problems(self, row: Row) -> list[Problem]:
         """The problems of one row.
 
@@ -63,7 +65,6 @@ class Source(Config):
             Skip: the row is known to be unusable.
             RowError: it is malformed.
         """
-        raise NotImplementedError
 
 
 class PublishedSource(Source):

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Reward models: their place in the house; nothing is here yet."""
