@@ -1,6 +1,6 @@
 """How many model calls one process keeps in flight, and what a call costs it in CPU, beside the openai SDK.
 
-    python benchmarks/grow_load.py
+    python -m benchmarks.grow_load
 
 A server in another process answers every chat completion after one second, so that the number in flight is the client's
 doing alone. Ours: `OpenAIChat`, every completion journaled before it counts. Theirs, at its best: `AsyncOpenAI` over its
