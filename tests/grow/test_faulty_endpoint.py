@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from tests.grow.worlds import config_for, grow_sums, sums
 
 from preftree.grow.run import Cast
 from preftree.interact.critic import ModelCritic
@@ -21,7 +22,6 @@ from preftree.llm.base import Sampling
 from preftree.llm.config import OpenAIConfig
 from preftree.llm.openai import OpenAIChat
 from preftree.runs.trees import read_trees
-from tests.grow.worlds import config_for, grow_sums, sums
 
 N = 12
 FAULTS = ("500", "hang", "malformed", "empty", "no choices", "reset")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -59,7 +60,9 @@ def test_a_cancelled_caller_does_not_lose_its_record(tmp_path: Path) -> None:
         journal.close()
 
     asyncio.run(write())
-    assert Journal(tmp_path / "j", read_only=True).count() == 50
+    reader = Journal(tmp_path / "j", read_only=True)
+    assert reader.count() == 50
+    reader.close()
 
 
 KILLED = """
@@ -238,4 +241,5 @@ def test_a_reader_works_beside_the_writer(tmp_path: Path) -> None:
         journal.close()
 
     asyncio.run(run())
-    assert sqlite3.connect(tmp_path / "j").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with contextlib.closing(sqlite3.connect(tmp_path / "j")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -90,7 +90,7 @@ def test_the_number_of_the_cell_counts_those_that_succeeded(cells: Cells) -> Non
         ("%pip install x", "UsageError"),
         ("%%bash\nls", "UsageError"),
         ("input()", "EOFError"),
-        ("x = (", "SyntaxError"),
+        ("x = = 1", "SyntaxError"),
         ("exit()", "SystemExit"),
         ("import sys\nsys.exit(3)", "SystemExit"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
@@ -144,10 +144,12 @@ def test_a_program_that_raises(sandbox: ProcessSandbox) -> None:
     result = program(sandbox, "print('x')\ndef f():\n    return 1 / 0\nf()")
     assert result.status == "error"
     assert result.stdout == "x\n"
-    assert result.stderr == (
+    # Newer interpreters underline more.
+    shown = [line for line in result.stderr.splitlines() if line.strip(" ~^")]
+    assert "\n".join(shown) + "\n" == (
         "Traceback (most recent call last):\n"
         '  File "main.py", line 4, in <module>\n    f()\n'
-        '  File "main.py", line 3, in f\n    return 1 / 0\n           ~~^~~\n'
+        '  File "main.py", line 3, in f\n    return 1 / 0\n'
         "ZeroDivisionError: division by zero\n"
     )
 

@@ -12,6 +12,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -59,9 +60,8 @@ class Journal:
             raise StorageError("There is no journal to read.", where=str(path), hint="give the folder of a run")
         try:
             if not read_only:
-                with _connect(path) as setup:
+                with closing(_connect(path)) as setup, setup:
                     setup.executescript(_TABLES)
-                setup.close()
             # A reader needs write access to the WAL's index, not to the data.
             self._reader = _connect(path)
             self._reader.execute("SELECT 1 FROM calls LIMIT 1")
@@ -155,9 +155,8 @@ class Journal:
     def set_meta(self, key: str, value: Any) -> None:
         """Store a fact of the whole run, such as its config."""
         try:
-            with _connect(self.path) as connection:
+            with closing(_connect(self.path)) as connection, connection:
                 connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
-            connection.close()
         except sqlite3.Error as e:
             raise self._storage_error(e) from e
 
@@ -181,13 +180,12 @@ class Journal:
 
         Called when a run is continued: what failed is tried again.
         """
-        with _connect(self.path) as connection:
+        with closing(_connect(self.path)) as connection, connection:
             problems = {row[0].split("\t", 1)[0] for row in connection.execute("SELECT key FROM calls WHERE kind = 'failed'")}
             for problem in problems:
                 connection.execute("DELETE FROM trees WHERE problem = ?", (problem,))
                 connection.execute("DELETE FROM skipped WHERE problem = ?", (problem,))
             dropped = connection.execute("DELETE FROM calls WHERE kind = 'failed'").rowcount
-        connection.close()
         return dropped
 
     def close(self) -> None:
@@ -248,9 +246,13 @@ class Journal:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode=WAL")
-    # FULL, not NORMAL: a finished call must survive a power cut too; batches make the fsync cheap.
-    connection.execute("PRAGMA synchronous=FULL")
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        # FULL, not NORMAL: a finished call must survive a power cut too; batches make the fsync cheap.
+        connection.execute("PRAGMA synchronous=FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
