@@ -20,6 +20,7 @@ from preftree.interact.environment import Environment
 from preftree.interact.prompts import actor_messages
 from preftree.llm.base import Sampling, as_dicts
 from preftree.llm.local import LocalChat
+from preftree.llm.scripted import ScriptedChat
 from preftree.micro import generate, weights
 from preftree.micro.conversations import act, answered
 from preftree.micro.generate import TASKS, drafts
@@ -160,7 +161,22 @@ def test_training_from_nothing_makes_a_folder_that_measures(tmp_path: Path, sand
         figures = await measure(model, Environment(sandbox, grader).observe, "Logic", 2)
         assert figures.problems == 2
         assert 0 <= figures.sampled <= figures.solved <= 1
+        assert figures.mistaken in (0, 1, 2)
+        assert (figures.corrected is None) == (figures.again is None) == (figures.mistaken == 0)
         await model.close()
+        await grader.close()
+
+    asyncio.run(go())
+
+
+def test_nothing_is_said_about_corrections_where_nothing_was_wrong(sandbox: ProcessSandbox) -> None:
+    right = {d.problem.instruction: d.right for d in drafts(3, 0, ["Logic"])}
+
+    async def go() -> None:
+        grader = Grader(sandbox)
+        model = ScriptedChat(lambda messages, seed, position: right[messages[0].content])
+        figures = await measure(model, Environment(sandbox, grader).observe, "Logic", 3)
+        assert figures[1:] == (1.0, 1.0, 1.0, 0, None, None)
         await grader.close()
 
     asyncio.run(go())

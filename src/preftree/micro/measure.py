@@ -38,10 +38,12 @@ class Figures(NamedTuple):
     """Problems solved at temperature 0."""
     solved: float
     """Problems that at least one of the samples solves (pass@20)."""
-    corrected: float
-    """Wrong attempts followed by a right one, after observation and critique."""
-    again: float
-    """On the same problems, right samples without feedback: what chance would give."""
+    mistaken: int
+    """Problems with a wrong sample: those that the next two shares are over."""
+    corrected: float | None
+    """Wrong attempts followed by a right one, after observation and critique; None if no sample was wrong."""
+    again: float | None
+    """On the same problems, right samples without feedback: what chance would give; None if no sample was wrong."""
 
 
 async def measure(model: ChatModel, observe: Observe, task: Task, n: int, *, seed: int = 0) -> Figures:
@@ -55,8 +57,9 @@ async def measure(model: ChatModel, observe: Observe, task: Task, n: int, *, see
         sampled=sampled,
         greedy=sum(greedy for _, greedy, _, _ in found) / n,
         solved=sum(right > 0 for right, _, _, _ in found) / n,
-        corrected=sum(c for _, c in tried) / len(tried) if tried else 1.0,
-        again=sum(r for r, _ in tried) / len(tried) if tried else 1.0,
+        mistaken=len(tried),
+        corrected=sum(c for _, c in tried) / len(tried) if tried else None,
+        again=sum(r for r, _ in tried) / len(tried) if tried else None,
     )
 
 
@@ -89,10 +92,12 @@ def _right(observation: Observation) -> bool:
 
 async def report(model: ChatModel, observe: Observe, n: int, *, seed: int = 0) -> None:
     """Print a line for each task."""
-    print(f"{model.name:12} {'sampled':>8} {'greedy':>8} {'pass@20':>8} {'corrected':>10} {'again':>8}")
+    print(f"{model.name:12} {'sampled':>8} {'greedy':>8} {'pass@20':>8} {'mistaken':>9} {'corrected':>10} {'again':>8}")
     for task in TASKS:
         f = await measure(model, observe, task, n, seed=seed)
-        print(f"{task:12} {f.sampled:8.1%} {f.greedy:8.1%} {f.solved:8.1%} {f.corrected:10.1%} {f.again:8.1%}", flush=True)
+        corrected, again = ("-" if share is None else f"{share:.1%}" for share in (f.corrected, f.again))
+        of_all = f"{f.sampled:8.1%} {f.greedy:8.1%} {f.solved:8.1%} {f.mistaken:9}"
+        print(f"{task:12} {of_all} {corrected:>10} {again:>8}", flush=True)
 
 
 async def measure_shipped(n: int, *, seed: int = 0) -> None:
