@@ -14,8 +14,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from preftree.errors import ConfigError, DataError, MissingExtra
+from preftree.files import file_rows
 from preftree.problem import Problem, Reference, Task
-from preftree.problems.base import Loaded, file_rows
+from preftree.problems.base import Loaded
 from preftree.problems.gsm8k import Gsm8kSource
 from preftree.problems.jsonl import JsonlSource
 from preftree.problems.math import MathSource

@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 import pytest
 
+from preftree.files import file_rows
 from preftree.grading.grader import Grader
 from preftree.interact.environment import Environment
 from preftree.interact.parse import parse
 from preftree.problem import Problem, UnitTests
 from preftree.problems import gsm8k_results, mint_transcripts
 from preftree.problems.attempt import Attempt
-from preftree.problems.base import file_rows
 from preftree.problems.gsm8k import Gsm8kSource
 from preftree.problems.humaneval import HumanEvalSource
 from preftree.problems.mbpp import MbppSource

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from preftree.files import file_rows
 from preftree.interact.parse import parse
 from preftree.interact.prompts import Turn, actor_messages
 from preftree.llm.base import Exhausted, Sampling
 from preftree.llm.recorded import RecordedChat
 from preftree.problem import Problem
 from preftree.problems import gsm8k_results, mint_transcripts
-from preftree.problems.base import file_rows
 from preftree.problems.gsm8k import Gsm8kSource
 from preftree.problems.humaneval import HumanEvalSource
 from preftree.problems.math import MathSource, last_boxed, problems

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from preftree.errors import DataError
+from preftree.files import RowError
 from preftree.interact.parse import parse
 from preftree.problems import gsm8k, gsm8k_results, mint, mint_transcripts
-from preftree.problems.base import RowError
 
 QUESTION = "How many eggs?"
 PROBLEMS = gsm8k.problems({"question": QUESTION, "answer": "16 - 7 = 9\n#### 9"})

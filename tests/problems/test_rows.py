@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from preftree.files import RowError
 from preftree.problem import UnitTests
 from preftree.problems import gsm8k, humaneval, math, mbpp, mint, strategyqa
-from preftree.problems.base import RowError, Skip
+from preftree.problems.base import Skip
 
 
 def test_gsm8k() -> None:

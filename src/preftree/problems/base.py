@@ -1,25 +1,20 @@
-"""What every source shares: rows out of a file or the hub, rows into problems, and what becomes of the bad ones."""
+"""What every source shares: rows into problems, and what becomes of the bad ones."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import itertools
-import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
 from preftree.config import Config
-from preftree.errors import DataError, MissingExtra
+from preftree.errors import DataError
+from preftree.files import Hub, Row, RowError, file_rows, hub_rows
 from preftree.problem import Problem, Task, Tool
-
-Row = Mapping[str, Any]
-"""One row of a source, as its file or the hub has it."""
 
 Tools = Literal["with", "without", "both"]
 """Whether a math problem is grown with the Python tool, without it, or once each way."""
@@ -29,17 +24,6 @@ T = TypeVar("T")
 
 class Skip(Exception):
     """A row of a published source that cannot be used, for a known reason; it is counted and passed over."""
-
-
-class RowError(Exception):
-    """A row is not what its source promises; `load` adds where it stands."""
-
-
-class Hub(NamedTuple):
-    """A dataset on the Hugging Face hub."""
-
-    repo: str
-    name: str | None = None
 
 
 class Source(Config, ABC):
@@ -158,28 +142,6 @@ class Loaded(Iterator[Problem]):
                     self.skipped["duplicate"] += 1
 
 
-def field(row: Row, name: str, kind: type[T]) -> T:
-    """A field of a row that must be there and be a `kind`.
-
-    Raises:
-        RowError: it is missing or something else.
-    """
-    if name not in row:
-        raise RowError(f"the field '{name}' is missing; found {', '.join(map(str, row)) or 'nothing'}")
-    value = row[name]
-    if not isinstance(value, kind):
-        raise RowError(f"the field '{name}' should be {kind.__name__}, found {value!r:.80}")
-    return value
-
-
-def texts(row: Row, name: str) -> tuple[str, ...]:
-    """A field of a row that must be a list of texts."""
-    value = field(row, name, list)
-    if not all(isinstance(item, str) for item in value):
-        raise RowError(f"the field '{name}' should be a list of texts, found {value!r:.80}")
-    return tuple(value)
-
-
 def math_variants(tools: Tools) -> list[tuple[Task, Tool | None]]:
     """The task and tool of each problem that a math row becomes."""
     variants: list[tuple[Task, Tool | None]] = [("Math_PoT", "python"), ("Math_CoT", None)]
@@ -194,92 +156,7 @@ def reasons(error: ValidationError) -> str:
     )
 
 
-def file_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """The rows of a file, with where each stands: JSON lines or one JSON list, plain or gzip.
-
-    Raises:
-        DataError: the file is missing or damaged, or a row of it is not a JSON object.
-    """
-    try:
-        with _open(path) as file:
-            first = file.readline()
-            while first and not first.strip():
-                first = file.readline()
-            file.seek(0)
-            if first.lstrip().startswith("["):
-                yield from _list_rows(file, path)
-            else:
-                yield from _line_rows(file, path)
-    except FileNotFoundError:
-        raise DataError(
-            f"There is no file {path}.",
-            where=str(path),
-            why="no such file",
-            hint="check the path; relative paths start from where you are",
-        ) from None
-    except (OSError, EOFError, UnicodeDecodeError) as e:
-        raise DataError(
-            f"{path} cannot be read.", where=str(path), why=str(e), hint="get the file again; it should be UTF-8 or gzip"
-        ) from None
-
-
-def _open(path: Path) -> io.TextIOWrapper:
-    opened = gzip.open if path.suffix == ".gz" else open
-    return io.TextIOWrapper(opened(path, "rb"), encoding="utf-8-sig")
-
-
-def _line_rows(file: io.TextIOWrapper, path: Path) -> Iterator[tuple[str, Row]]:
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            yield (where := f"{path}, line {number}"), _row(_parse(line, where), where)
-
-
-def _list_rows(file: io.TextIOWrapper, path: Path) -> Iterator[tuple[str, Row]]:
-    for number, row in enumerate(_parse(file.read(), str(path)), 1):
-        yield (where := f"{path}, item {number}"), _row(row, where)
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as e:
-        raise DataError(
-            "A row is not JSON.", where=where, why=str(e), hint="mend it; every line holds one whole JSON object"
-        ) from None
-
-
-def _row(value: Any, where: str) -> Row:
-    if not isinstance(value, dict):
-        raise _bad_row(where, f"expected a JSON object, found {value!r:.80}")
-    return value
-
-
 def _bad_row(where: str, why: str) -> DataError:
     return DataError(
         "A row cannot be made into a problem.", where=where, why=why, hint="mend or remove the row, or check that `kind` fits"
     )
-
-
-def hub_rows(hub: Hub, split: str, revision: str) -> Iterator[tuple[str, Row]]:
-    """The rows of a dataset on the hub, streamed.
-
-    Raises:
-        MissingExtra: the package `datasets` is not installed.
-        DataError: the hub cannot be reached, or does not have it.
-    """
-    try:
-        import datasets
-    except ImportError:
-        raise MissingExtra.of("Reading from the Hugging Face hub", "train") from None
-    where = f"https://huggingface.co/datasets/{hub.repo}, split {split}"
-    try:
-        rows = datasets.load_dataset(hub.repo, hub.name, split=split, revision=revision, streaming=True)
-        for number, row in enumerate(rows, 1):
-            yield f"{where}, row {number}", row
-    except (OSError, ValueError, RuntimeError) as e:
-        raise DataError(
-            f"The dataset {hub.repo} cannot be read from the hub.",
-            where=where,
-            why=f"{type(e).__name__}: {e}",
-            hint="check the network and the revision, or give `path` to a downloaded copy",
-        ) from None

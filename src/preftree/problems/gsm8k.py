@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
+from preftree.files import Hub, Row, RowError, field
 from preftree.problem import Problem, Reference
-from preftree.problems.base import Hub, PublishedSource, Row, RowError, Skip, Tools, field, math_variants
+from preftree.problems.base import PublishedSource, Skip, Tools, math_variants
 
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 

@@ -22,10 +22,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from preftree.errors import DataError
+from preftree.files import Row, RowError, field, file_rows
 from preftree.llm.recorded import RecordedResponse
 from preftree.problem import Problem, Task
 from preftree.problems.attempt import Attempt
-from preftree.problems.base import Row, RowError, field, file_rows
 
 _MARK = r"(?:The answer is:?[ \t]*####|The answer is:?|####)[ \t]*"
 _STATED = re.compile(rf"{_MARK}(?P<number>-?\$?-?[\d,]*\.?\d+(?:/\d+)?%?)?(?P<rest>[^\n]*)")

@@ -16,8 +16,9 @@ from __future__ import annotations
 import ast
 from typing import ClassVar, Literal
 
+from preftree.files import Hub, Row, RowError, field
 from preftree.problem import Problem, Reference, UnitTests
-from preftree.problems.base import Hub, PublishedSource, Row, RowError, field
+from preftree.problems.base import PublishedSource
 
 INSTRUCTION = "Complete this Python function. Write all of it: imports, signature and body.\n\n```python\n{prompt}\n```"
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from preftree.errors import DataError
+from preftree.files import Row, file_rows
 from preftree.problem import Problem
-from preftree.problems.base import Row, Source, file_rows
+from preftree.problems.base import Source
 
 
 class JsonlSource(Source):

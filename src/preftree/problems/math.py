@@ -16,8 +16,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import JsonValue, model_validator
 
+from preftree.files import Hub, Row, RowError, field
 from preftree.problem import Problem, Reference
-from preftree.problems.base import Hub, PublishedSource, Row, RowError, Skip, Tools, field, math_variants
+from preftree.problems.base import PublishedSource, Skip, Tools, math_variants
 
 
 class MathSource(PublishedSource):

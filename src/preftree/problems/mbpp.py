@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from preftree.files import Hub, Row, RowError, field, texts
 from preftree.problem import Problem, Reference, UnitTests
-from preftree.problems.base import Hub, PublishedSource, Row, RowError, field, texts
+from preftree.problems.base import PublishedSource
 
 
 class MbppSource(PublishedSource):

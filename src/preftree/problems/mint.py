@@ -20,9 +20,10 @@ from typing import Literal
 from pydantic import JsonValue
 
 from preftree.errors import DataError
+from preftree.files import Row, RowError, field, file_rows, texts
 from preftree.problem import Problem, Reference, UnitTests
 from preftree.problems import humaneval
-from preftree.problems.base import Row, RowError, Source, field, file_rows, texts
+from preftree.problems.base import Source
 from preftree.problems.mbpp import code
 
 Subset = Literal["math", "theoremqa", "mmlu", "gsm8k", "mbpp", "humaneval"]

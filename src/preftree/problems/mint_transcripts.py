@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from preftree.errors import DataError
+from preftree.files import Row, RowError, field, file_rows
 from preftree.interact.parse import number_steps, parse
 from preftree.llm.recorded import RecordedResponse
 from preftree.problem import Problem
 from preftree.problems.attempt import Attempt
-from preftree.problems.base import Row, RowError, field, file_rows
 
 _WRONG = "Observation:\nYour answer is wrong."
 _TAG = re.compile(r"<(execute|solution)>(.*?)</\1>", re.DOTALL)

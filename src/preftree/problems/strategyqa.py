@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from preftree.files import Hub, Row, field, texts
 from preftree.problem import Problem, Reference
-from preftree.problems.base import Hub, PublishedSource, Row, field, texts
+from preftree.problems.base import PublishedSource
 
 
 class StrategyQASource(PublishedSource):

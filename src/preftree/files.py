@@ -1,0 +1,140 @@
+"""Rows out of a file or the hub, each with where it stands, and fields out of a row."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from preftree.errors import DataError, MissingExtra
+
+Row = Mapping[str, Any]
+"""One row of a source, as its file or the hub has it."""
+
+T = TypeVar("T")
+
+
+class RowError(Exception):
+    """A row is not what its source promises; whoever reads it adds where it stands."""
+
+
+class Hub(NamedTuple):
+    """A dataset on the Hugging Face hub."""
+
+    repo: str
+    name: str | None = None
+
+
+def field(row: Row, name: str, kind: type[T]) -> T:
+    """A field of a row that must be there and be a `kind`.
+
+    Raises:
+        RowError: it is missing or something else.
+    """
+    if name not in row:
+        raise RowError(f"the field '{name}' is missing; found {', '.join(map(str, row)) or 'nothing'}")
+    value = row[name]
+    if not isinstance(value, kind):
+        raise RowError(f"the field '{name}' should be {kind.__name__}, found {value!r:.80}")
+    return value
+
+
+def texts(row: Row, name: str) -> tuple[str, ...]:
+    """A field of a row that must be a list of texts."""
+    value = field(row, name, list)
+    if not all(isinstance(item, str) for item in value):
+        raise RowError(f"the field '{name}' should be a list of texts, found {value!r:.80}")
+    return tuple(value)
+
+
+def file_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    """The rows of a file, with where each stands: JSON lines or one JSON list, plain or gzip.
+
+    Raises:
+        DataError: the file is missing or damaged, or a row of it is not a JSON object.
+    """
+    try:
+        with _open(path) as file:
+            first = file.readline()
+            while first and not first.strip():
+                first = file.readline()
+            file.seek(0)
+            if first.lstrip().startswith("["):
+                yield from _list_rows(file, path)
+            else:
+                yield from _line_rows(file, path)
+    except FileNotFoundError:
+        raise DataError(
+            f"There is no file {path}.",
+            where=str(path),
+            why="no such file",
+            hint="check the path; relative paths start from where you are",
+        ) from None
+    except (OSError, EOFError, UnicodeDecodeError) as e:
+        raise DataError(
+            f"{path} cannot be read.", where=str(path), why=str(e), hint="get the file again; it should be UTF-8 or gzip"
+        ) from None
+
+
+def _open(path: Path) -> io.TextIOWrapper:
+    opened = gzip.open if path.suffix == ".gz" else open
+    return io.TextIOWrapper(opened(path, "rb"), encoding="utf-8-sig")
+
+
+def _line_rows(file: io.TextIOWrapper, path: Path) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            yield (where := f"{path}, line {number}"), _row(_parse(line, where), where)
+
+
+def _list_rows(file: io.TextIOWrapper, path: Path) -> Iterator[tuple[str, Row]]:
+    for number, row in enumerate(_parse(file.read(), str(path)), 1):
+        yield (where := f"{path}, item {number}"), _row(row, where)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as e:
+        raise DataError(
+            "A row is not JSON.", where=where, why=str(e), hint="mend it; every line holds one whole JSON object"
+        ) from None
+
+
+def _row(value: Any, where: str) -> Row:
+    if not isinstance(value, dict):
+        raise DataError(
+            "A row is not a JSON object.",
+            where=where,
+            why=f"expected a JSON object, found {value!r:.80}",
+            hint="mend or remove it",
+        )
+    return value
+
+
+def hub_rows(hub: Hub, split: str, revision: str) -> Iterator[tuple[str, Row]]:
+    """The rows of a dataset on the hub, streamed.
+
+    Raises:
+        MissingExtra: the package `datasets` is not installed.
+        DataError: the hub cannot be reached, or does not have it.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise MissingExtra.of("Reading from the Hugging Face hub", "train") from None
+    where = f"https://huggingface.co/datasets/{hub.repo}, split {split}"
+    try:
+        rows = datasets.load_dataset(hub.repo, hub.name, split=split, revision=revision, streaming=True)
+        for number, row in enumerate(rows, 1):
+            yield f"{where}, row {number}", row
+    except (OSError, ValueError, RuntimeError) as e:
+        raise DataError(
+            f"The dataset {hub.repo} cannot be read from the hub.",
+            where=where,
+            why=f"{type(e).__name__}: {e}",
+            hint="check the network and the revision, or give `path` to a downloaded copy",
+        ) from None
