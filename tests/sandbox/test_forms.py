@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preftree.sandbox import frames, seccomp, unit_tests, values
+from preftree.sandbox import frames, unit_tests, values
 
 FIELDS = st.lists(st.none() | st.binary(max_size=200), max_size=10)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.fractions()
@@ -158,15 +158,3 @@ def test_not_split(source: str) -> None:
 @given(st.text(alphabet="assert f(1)=='[]{}:,\n -+", max_size=60))
 def test_splitting_never_raises(source: str) -> None:
     unit_tests.as_calls(source)
-
-
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_the_filter_jumps_inside_itself_and_ends_in_a_verdict(machine: str) -> None:
-    import struct
-
-    code = list(struct.iter_unpack("<HBBI", seccomp.build(machine)))
-    assert len(code) < 4096
-    assert code[-1][0] == 0x06
-    for at, (operation, yes, no, _) in enumerate(code):
-        if operation not in (0x06, 0x20):
-            assert at + 1 + max(yes, no) < len(code)

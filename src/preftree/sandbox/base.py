@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pydantic import Field
@@ -31,6 +32,25 @@ class Limits(Config):
     """Output that is kept; the rest is thrown away."""
     shown_chars: int = Field(default=2000, ge=100)
     """Characters of an output that the model is shown; then `...` and `[Output Truncated]`."""
+    tool_calls: int = Field(default=20, ge=0)
+    """Calls of tools that one cell may make; ours."""
+    tool_seconds: float = Field(default=30.0, gt=0)
+    """How long one call of a tool may take; it is not counted as the cell's time; ours."""
+    tool_chars: int = Field(default=20_000, ge=100, le=50_000)
+    """Characters of a tool's answer that the code gets; ours."""
+
+
+class ToolCall(Record):
+    """A function of the host that a cell has called."""
+
+    name: str
+    """The tool."""
+    arguments: str
+    """The positional and the named arguments, as Python shows them."""
+    answer: str
+    """What the code got, or the error."""
+    failed: bool = False
+    """Whether the tool raised, was too slow, or is unknown."""
 
 
 class CellResult(Record):
@@ -45,6 +65,10 @@ class CellResult(Record):
     """The str of the last expression's value, cut to `shown_chars`, if the cell ended in one that is not None."""
     error: str | None = None
     """The name of the exception's type, if one ended the cell."""
+    calls: tuple[ToolCall, ...] = ()
+    """The tools that it called, in order."""
+    diverged: bool = False
+    """Whether the session's earlier cells put out something else when they had to be run again."""
 
 
 class ProgramResult(Record):
@@ -84,12 +108,54 @@ class TestReport(Record):
         return self.status == "ok" and bool(self.results) and all(r.passed for r in self.results)
 
 
+HostFunction = Callable[..., Awaitable[str]]
+"""A function of the host that code in a session may call with plain values; it gets a text."""
+
+
 class Session(Protocol):
     """A stateful interpreter: what one cell defines the next can use."""
 
     async def run(self, code: str) -> CellResult:
-        """Run one cell. A cell that raises, times out or is killed leaves the state as it was before it."""
+        """Run one cell. A cell that raises, times out or is killed leaves the state, and the scratch folder, as before it."""
         ...
+
+    def branch(self) -> AbstractAsyncContextManager[Session]:
+        """Another session in the same state; neither sees what the other does from now on."""
+        ...
+
+
+@dataclass
+class Metrics:
+    """What a sandbox has done so far."""
+
+    executions: int = 0
+    """Cells, programs and suites of tests that were begun."""
+    running: int = 0
+    """How many run now."""
+    waiting: int = 0
+    """How many wait for one of them to end."""
+    seconds_run: float = 0.0
+    """Wall time of all executions together."""
+    seconds_waited: float = 0.0
+    """Wall time that they waited before."""
+    timeouts: int = 0
+    """Those that were stopped at their time limit."""
+    killed: int = 0
+    """Those that ended by a signal."""
+    over_limits: int = 0
+    """Those that the host killed for memory or threads."""
+    faults: int = 0
+    """Starts of a session that failed for reasons of ours; most are made again."""
+    replayed: int = 0
+    """Cells that were run again to make a lost state anew."""
+    evicted: int = 0
+    """Idle sessions that gave up their process."""
+
+    def count(self, timed_out: bool, signal: int, reason: str) -> None:
+        """Add one ended execution."""
+        self.timeouts += timed_out
+        self.over_limits += bool(reason)
+        self.killed += bool(signal) and not timed_out and not reason
 
 
 class Sandbox(Protocol):
@@ -98,8 +164,22 @@ class Sandbox(Protocol):
     version: str
     """Name, version and isolation tier, as recorded with every run."""
 
-    def session(self, cells: Sequence[str] = (), *, seed: int = 0) -> AbstractAsyncContextManager[Session]:
-        """A session in which `cells` have been run already (their output is thrown away)."""
+    def session(
+        self,
+        cells: Sequence[str] = (),
+        *,
+        seed: int = 0,
+        outputs: Sequence[str] = (),
+        tools: Mapping[str, HostFunction] | None = None,
+    ) -> AbstractAsyncContextManager[Session]:
+        """A session in which `cells` have been run already.
+
+        Args:
+            cells: code that ended well when it was run first.
+            seed: for Python's, NumPy's and SymPy's random generators.
+            outputs: what those cells put out, as far as it is known; if it comes out differently, results say `diverged`.
+            tools: functions of the host that the code may call by these names.
+        """
         ...
 
     async def program(self, code: str, stdin: str = "") -> ProgramResult:
@@ -120,7 +200,14 @@ class NoSandbox:
 
     version = "none"
 
-    def session(self, cells: Sequence[str] = (), *, seed: int = 0) -> AbstractAsyncContextManager[Session]:
+    def session(
+        self,
+        cells: Sequence[str] = (),
+        *,
+        seed: int = 0,
+        outputs: Sequence[str] = (),
+        tools: Mapping[str, HostFunction] | None = None,
+    ) -> AbstractAsyncContextManager[Session]:
         raise SandboxUnavailable("Code was to be run where nothing runs.")
 
     async def program(self, code: str, stdin: str = "") -> ProgramResult:

@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from preftree.errors import SandboxUnavailable
 from preftree.sandbox import launch
 
 if TYPE_CHECKING:
@@ -102,11 +101,6 @@ def refuse_unless_isolated(sandbox: ProcessSandbox) -> None:
     broken = [f"{check}: {detail}" for check, passed, detail in asyncio.run(isolation(sandbox)) if not passed]
     if broken:
         raise launch.unavailable("; ".join(broken))
-
-
-def is_unavailable(error: Exception) -> bool:
-    """Whether `error` means that there is no isolation here."""
-    return isinstance(error, SandboxUnavailable)
 
 
 async def self_test(sandbox: ProcessSandbox) -> list[Check]:

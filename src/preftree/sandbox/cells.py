@@ -7,6 +7,7 @@ import contextlib
 import io
 import re
 import sys
+import threading
 import types
 import warnings
 from typing import Any, Final, NamedTuple
@@ -43,13 +44,45 @@ class _Capped(io.FileIO):
         return len(memoryview(data).cast("B"))
 
 
+_hushed: set[int] = set()
+"""The threads that cells have left behind: what they write is thrown away."""
+
+
+class _Stream(io.TextIOWrapper):
+    """A standard stream of a session of cells."""
+
+    def write(self, text: str, /) -> int:
+        if _hushed and threading.get_ident() in _hushed:
+            return len(text)
+        return super().write(text)
+
+
+def hush() -> None:
+    """At the end of a cell: write out what its streams hold, and no more of its other threads."""
+    _hushed.update(thread for thread in sys._current_frames() if thread != threading.get_ident())
+    flush()
+
+
+def listen() -> None:
+    """At the start of a cell: forget threads that have ended, since their numbers are used again."""
+    if _hushed:
+        _hushed.intersection_update(sys._current_frames())
+
+
+def flush() -> None:
+    """Write out what the standard streams hold."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+
+
 def open_streams(*, line_buffering: bool) -> None:
     """Fresh sys.stdin, stdout and stderr over descriptors 0 to 2."""
     sys.stdin = sys.__stdin__ = io.TextIOWrapper(  # type: ignore[misc]
         io.BufferedReader(io.FileIO(0, "r", closefd=False)), encoding="utf-8", errors="surrogateescape"
     )
     for name, fd, buffered in (("stdout", 1, line_buffering), ("stderr", 2, True)):
-        stream = io.TextIOWrapper(
+        stream = _Stream(
             io.BufferedWriter(_Capped(fd, "w", closefd=False)),
             encoding="utf-8",
             errors="backslashreplace",
@@ -146,6 +179,19 @@ def warm_up(shell: Any) -> None:
         shell.user_ns[name] = _leave
 
 
+def warm_up_programs() -> None:
+    """What a program and its traceback load lazily, before the first fork."""
+    import traceback
+
+    try:
+        exec(compile("def f():\n    return sum(x for x in range(3)) / 0\nf()", "main.py", "exec"), {})
+    except ZeroDivisionError as e:
+        traceback.print_exception(e, file=io.StringIO())
+    if "sympy" in sys.modules:
+        exec(_WARM_UP_SCIENCE, {})
+    _seeded.clear()
+
+
 def seed_random(seed: int) -> None:
     """Seed Python's generator, and NumPy's and SymPy's once they are loaded; each only once in a session."""
     if "random" not in _seeded:
@@ -199,7 +245,6 @@ def run_program(code: str) -> int:
     """Run `code` as a script, `__main__`; the exit code of the process. The streams are flushed."""
     import atexit
     import linecache
-    import threading
     import traceback
 
     name = "main.py"
@@ -228,9 +273,7 @@ def run_program(code: str) -> int:
         atexit._run_exitfuncs()
     except BaseException as e:
         traceback.print_exception(e)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BaseException):
-            stream.flush()
+    flush()
     return status
 
 

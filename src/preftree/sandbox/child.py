@@ -1,197 +1,194 @@
-"""A session's processes, seen from inside.
+"""A session's process, seen from inside: it isolates itself, takes requests, and answers each with one frame.
 
-The first process of a session, the keeper, jails itself and waits for requests. Each request runs in a fork of the
-head: the process that holds the state so far, at first the keeper. If a cell succeeds, its process kills the old head
-and becomes the head; if it fails, the old head goes on as if nothing had been. Programs and tests always leave the head
-as it was.
+A program or a suite of tests ends the process. So does a cell that fails: the state as it was before is made again by
+running the good cells in a fresh process (the host does that, when it is wanted). A cell that ends well leaves the process
+waiting for the next one.
 
-All of this runs beside the model's code after the first request, so nothing here is relied on for safety: the limits are the
-kernel's and the host's, and the host takes a reply as data.
+All of this runs beside the model's code, so nothing here is relied on for safety: the limits are the kernel's and the
+host's, and the host takes a reply as data.
 """
 
 from __future__ import annotations
 
 import contextlib
-import mmap
+import fcntl
 import os
-import random
+import platform
 import signal
 import socket
-import sys
 import threading
-import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from preftree.sandbox import cells, frames, jail
+from preftree.sandbox import cells, confine, frames, jail, seccomp, values
 
 _CHANNEL: Final = 3
 
 
-class _World(NamedTuple):
-    channel: socket.socket
+class Setup(NamedTuple):
+    """What the zygote has prepared for its sessions."""
+
+    tier: str
+    """`jail`, `confined` or `none`."""
+    proc: int
+    """A descriptor of /proc; -1 where there is no jail."""
     shell: Any
-    committed: mmap.mmap
-    """One shared byte: whether the keeper has been followed by another head."""
-    owns_namespace: bool
-    """Whether `kill(-1)` reaches this session's processes only."""
-    seed: int
+    """The IPython shell; None in a zygote for programs."""
+    program: bytes = b""
+    """The session's own part of the system call filter; empty without isolation."""
+    rules: confine.Rules | None = None
+    """What Landlock is to allow; None without isolation, and in a jail on a kernel that has no Landlock."""
 
 
-def session_main(message: bytes, descriptors: list[int], proc: int, program: bytes, shell: Any) -> None:
-    """The life of a session's first process; does not return. `program` is empty where there is no jail."""
+def session_main(message: bytes, descriptors: list[int], setup: Setup) -> None:
+    """The life of a session's process; does not return."""
     channel = None
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         seconds, memory, scratch_bytes, processes, seed = frames.SPAWN.unpack_from(message)
-        channel = _arrange_descriptors(descriptors, proc)
+        # What the isolation still needs is moved to descriptor 4, and closed by it.
+        rules = setup.rules
+        kept = setup.proc if setup.tier == "jail" else rules.ruleset if rules else -1
+        channel = _arrange_descriptors(descriptors, kept)
         limits = jail.SessionLimits(seconds, memory, scratch_bytes, processes)
-        if program:
-            jail.enter_session(_CHANNEL + 1, limits, program)
+        # Now, since the confined tier's filter has no call for it.
+        own = os.pidfd_open(os.getpid())
+        if setup.tier == "jail":
+            jail.enter_session(_CHANNEL + 1, limits)
+            confine.restrict(rules)
+            seccomp.install(setup.program)
         else:
             jail.die_with_parent()
             os.setsid()
-            os.chdir(message[frames.SPAWN.size :])
-            jail.set_limits(limits, count_processes=False)
-        _send_with_own_pidfd(channel, frames.HELLO, bytes(16))
+            if rules is None:
+                os.chdir(message[frames.SPAWN.size :])
+                jail.set_limits(limits, count_processes=False)
+            else:
+                confine.enter(limits, rules._replace(ruleset=_CHANNEL + 1))
+                seccomp.install(seccomp.with_own_pid(setup.program, os.getpid(), platform.machine()))
+        socket.send_fds(channel, [frames.pack(frames.HELLO, frames.NO_NONCE)], [own])
+        os.close(own)
     except BaseException as e:
         if channel is not None:
-            channel.send(frames.pack(frames.HELLO, bytes(16), [f"{type(e).__name__}: {e}"], status=1))
+            channel.send(frames.pack(frames.REFUSED, frames.NO_NONCE, [f"{type(e).__name__}: {e}"]))
         os._exit(1)
     try:
-        owns = bool(program) and os.getpid() == 1
-        _serve(_World(channel, shell, mmap.mmap(-1, 1), owns, seed))
+        _Session(channel, setup.shell, seed, leads=os.getpid() == 1).serve()
     finally:
         os._exit(1)
 
 
-def _arrange_descriptors(descriptors: list[int], proc: int) -> socket.socket:
-    """Standard streams at 0 to 2, the channel at 3, /proc at 4 until the jail is shut, and nothing else open."""
-    high = [os.dup2(fd, 100 + i) for i, fd in enumerate([*descriptors, *([proc] if proc >= 0 else [])])]
+def _arrange_descriptors(descriptors: list[int], kept: int) -> socket.socket:
+    """Standard streams at 0 to 2, the channel at 3, `kept` at 4 unless it is -1, and nothing else open."""
+    wanted = [*descriptors, *([kept] if kept >= 0 else [])]
+    # First out of the way of each other: any of them may have one of the low numbers, or a number that another is to get.
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, max(*wanted, len(wanted)) + 1) for fd in wanted]
     for i, fd in enumerate(high):
         os.dup2(fd, i, inheritable=i < _CHANNEL)
     os.closerange(len(high), 1 << 20)
-    return socket.socket(fileno=_CHANNEL)
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=_CHANNEL)
 
 
-def _send_with_own_pidfd(channel: socket.socket, kind: int, nonce: bytes) -> None:
-    fd = os.pidfd_open(os.getpid())
-    socket.send_fds(channel, [frames.pack(kind, nonce)], [fd])
-    os.close(fd)
+class _Session:
+    """Takes requests until the host goes or one of them ends the process.
 
+    Args:
+        channel: the socket to the host.
+        shell: runs cells.
+        seed: for the random generators.
+        leads: whether this is process 1, so that everything else in its namespace is a leftover of the model's code.
+    """
 
-def _serve(world: _World) -> None:
-    """Requests until the host goes. Every head is here, each in its own process."""
-    keeper = True
-    while True:
-        request = frames.receive_request(world.channel)
-        if request is None:
-            os._exit(0)
-        parent = os.getpid()
-        pid = _fork()
-        if pid == 0:
-            # Returns only in the process that is the new head.
-            _run(world, request, 0 if keeper else parent)
-            keeper = False
-            continue
-        status = _wait(pid)
-        if keeper and world.committed[0]:
-            _keep()
-        _clear(world, pid)
-        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        code = None if killed else str(os.WEXITSTATUS(status))
-        world.channel.send(frames.pack(frames.DONE, request.nonce, [code], status=killed))
+    def __init__(self, channel: socket.socket, shell: Any, seed: int, *, leads: bool) -> None:
+        self._channel = channel
+        self._shell = shell
+        self._seed = seed
+        self._leads = leads
+        self._process = os.getpid()
+        self._nonce = frames.NO_NONCE
+        self._asking = threading.Lock()
 
-
-def _fork() -> int:
-    """fork, but the child goes on with the same random numbers: Python seeds its generator anew in every child."""
-    state = random.getstate()
-    for left in reversed(range(2000)):
-        try:
-            pid = os.fork()
-            break
-        except BlockingIOError:
-            # Processes that the last cell left behind are counted until they have been reaped.
-            if not left:
-                raise
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            time.sleep(0.001)
-    if pid == 0:
-        random.setstate(state)
-    return pid
-
-
-def _wait(pid: int) -> int:
-    """The wait status of child `pid`; others that end meanwhile are reaped."""
-    while True:
-        ended, status = os.waitpid(-1, 0)
-        if ended == pid:
-            return status
-
-
-def _keep() -> None:
-    """What remains for the keeper once another process is the head: reap, and end with the last."""
-    try:
+    def serve(self) -> None:
+        """Does not return."""
+        first = True
         while True:
-            os.waitpid(-1, 0)
-    except ChildProcessError:
-        os._exit(0)
+            request = frames.receive_request(self._channel)
+            if request is None:
+                os._exit(0)
+            self._nonce = request.nonce
+            if request.kind == frames.PROGRAM:
+                self._program(request)
+            if first:
+                cells.open_streams(line_buffering=True)
+                first = False
+            if request.kind == frames.CELL:
+                self._cell(request)
+            else:
+                self._tests(request)
 
+    def _reply(self, kind: int, fields: Sequence[bytes | str | None], status: int = 0) -> None:
+        self._channel.send(frames.pack(kind, self._nonce, fields, status=status))
 
-def _clear(world: _World, leader: int) -> None:
-    """Kill whatever a request has left behind. `leader` was the process that ran it, or is an old head that has to go."""
-    if not world.owns_namespace:
-        for kill in (os.kill, os.killpg) if leader else ():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                kill(leader, signal.SIGKILL)
-        return
-    # -1 is every process of the pid namespace but the keeper and the caller. A fork under way fails: its signal is pending.
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(-1, signal.SIGKILL)
-
-
-def _run(world: _World, request: frames.Frame, old_head: int) -> None:
-    """Run a request in this fresh process. Returns if it is now the head, and ends the process otherwise."""
-    channel, nonce = world.channel, request.nonce
-    if not world.owns_namespace:
-        os.setpgid(0, 0)
-    # Sent before any code of the model's runs, so that it names this process for certain.
-    _send_with_own_pidfd(channel, frames.STARTED, nonce)
-    if request.kind == frames.PROGRAM:
+    def _program(self, request: frames.Frame) -> None:
         cells.open_streams(line_buffering=False)
-        cells.seed_random(world.seed)
+        cells.seed_random(self._seed)
         code = cells.run_program(request.text(0) or "")
+        if os.getpid() == self._process:
+            self._reply(frames.RESULT, [None, None, None], status=code)
         os._exit(code)
-    cells.open_streams(line_buffering=True)
-    code_text = request.text(0) or ""
-    if request.kind == frames.CELL:
-        outcome = cells.run_cell(world.shell, code_text, world.seed)
-        _flush()
-        channel.send(frames.pack(frames.RESULT, nonce, outcome.fields(), status=outcome.status))
+
+    def _cell(self, request: frames.Frame) -> None:
+        for index in range(1, len(request.fields)):
+            name = request.text(index) or ""
+            self._shell.user_ns.setdefault(name, self._tool(name))
+        cells.listen()
+        outcome = cells.run_cell(self._shell, request.text(0) or "", self._seed)
+        if os.getpid() != self._process:
+            # A process that the cell forked, and which has come to the cell's end too.
+            os._exit(0)
+        cells.hush()
+        self._clear()
+        self._reply(frames.RESULT, outcome.fields(), status=outcome.status)
         if outcome.status:
             os._exit(0)
-        if threading.active_count() > 1 and os.fork():
-            # Threads of the cell must not write into the next one: only the forking thread goes on.
-            time.sleep(60)
+
+    def _clear(self) -> None:
+        """End what the cell has left running, and wait until it is gone: it counts against the limit on processes."""
+        if not self._leads:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
+
+    def _tests(self, request: frames.Frame) -> None:
+        tests = [request.text(i) or "" for i in range(2, len(request.fields))]
+        namespace, outcome = cells.prepare_tests(self._shell, request.text(0) or "", request.text(1) or "", self._seed)
+        if os.getpid() != self._process:
             os._exit(0)
-        world.committed[0] = 1
-        _clear(world, old_head)
-        channel.send(frames.pack(frames.DONE, nonce, ["0"]))
-        return
-    tests = [request.text(i) or "" for i in range(2, len(request.fields))]
-    namespace, outcome = cells.prepare_tests(world.shell, code_text, request.text(1) or "", world.seed)
-    _flush()
-    channel.send(frames.pack(frames.RESULT, nonce, outcome.fields(), status=outcome.status))
-    if outcome.status == 0:
-        test = cells.call if request.kind == frames.CALLS else cells.check
-        for index, source in enumerate(tests):
-            failed, answer = test(namespace, source)
-            channel.send(frames.pack(frames.VERDICT, nonce, [str(index), answer], status=failed))
-    os._exit(0)
+        cells.flush()
+        self._reply(frames.RESULT, outcome.fields(), status=outcome.status)
+        if outcome.status == 0:
+            test = cells.call if request.kind == frames.CALLS else cells.check
+            for index, source in enumerate(tests):
+                failed, answer = test(namespace, source)
+                cells.flush()
+                self._reply(frames.VERDICT, [str(index), answer], status=failed)
+        os._exit(0)
 
+    def _tool(self, name: str) -> Callable[..., str]:
+        """A function of the model's code that asks the host."""
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
+        def tool(*args: object, **kwargs: object) -> str:
+            asked = values.encode([list(args), kwargs])
+            with self._asking:
+                self._reply(frames.TOOL, [name, asked])
+                answer = frames.receive_request(self._channel)
+            if answer is None:
+                raise RuntimeError(f"{name}: the host does not answer")
+            if answer.status:
+                raise RuntimeError(f"{name}: {answer.text(0)}")
+            return answer.text(0) or ""
+
+        tool.__name__ = tool.__qualname__ = name
+        return tool

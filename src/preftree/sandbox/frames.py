@@ -21,20 +21,27 @@ _NONE: Final = 0xFFFFFFFF
 
 # Requests, host to child.
 CELL: Final = 1
+"""Code, then the names of the tools that it may call."""
 PROGRAM: Final = 2
 CALLS: Final = 3
 ASSERTS: Final = 4
-# Replies, child to host.
+ANSWER: Final = 5
+"""What a tool said; status 1 if the call failed."""
+# Replies.
 HELLO: Final = 16
-"""The session's first process is jailed and waits; carries its pidfd, or the reason why there is no jail."""
-STARTED: Final = 17
-"""The process that will run the request; carries its pidfd."""
+"""The session's process is isolated, and will run the request; carries its pidfd."""
 RESULT: Final = 18
-"""How a cell, or the solution under test, ended: value, error, traceback."""
+"""How a cell, a program or the solution under test ended: value, error, traceback; for a program, status is the exit code."""
 VERDICT: Final = 19
 """One test: its index and what came of it."""
 DONE: Final = 20
-"""Nothing of the request runs any more, and the next may come; status is 0 or the signal, field 0 the exit code."""
+"""From the zygote: the session's process has ended; status is 0 or the signal, field 0 the exit code."""
+TOOL: Final = 21
+"""A tool is called: its name and the arguments as `values` encodes them."""
+REFUSED: Final = 22
+"""The process could not be isolated, and ended; field 0 says why."""
+
+NO_NONCE: Final = bytes(16)
 
 SPAWN: Final = struct.Struct("<dQQQQ")
 """What the zygote is told of a session: seconds, memory, scratch (bytes), processes, seed; then its folder, if any."""

@@ -1,4 +1,4 @@
-"""The sandbox: sessions, programs and tests, each in processes of its own behind the jail."""
+"""The sandbox: sessions, programs and tests, each in a process of its own behind the isolation of its tier."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import contextlib
 import os
 import resource
 import sys
-import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Final
 
 from preftree.problem import IOTests, Tests, UnitTests
-from preftree.sandbox import frames, shown, unit_tests
-from preftree.sandbox.base import CellResult, Limits, ProgramResult, Session, TestReport, TestResult
+from preftree.sandbox import frames, shown, tiers, unit_tests
+from preftree.sandbox.base import HostFunction, Limits, Metrics, ProgramResult, Session, TestReport, TestResult
 from preftree.sandbox.launch import Libraries, Tier, Zygote, libraries_of
+from preftree.sandbox.live import HostSession, LiveSessions
 from preftree.sandbox.session import Ended, Faulty, Process
 
 _PER_CORE: Final = 2
@@ -25,20 +25,22 @@ _ATTEMPTS: Final = 2
 
 
 class ProcessSandbox:
-    """Runs untrusted Python in jailed processes forked from a warm interpreter.
+    """Runs untrusted Python in isolated processes forked from a warm interpreter.
 
     Making one blocks for about a second: the first zygote is started and attacks on the host are tried in it. Any number
     of tasks may use it at once; `concurrency` executions run at a time and the others wait. The process's soft limit on
     open files is raised to the hard one.
 
     Not covered: a program can forge its own result (never a verdict, except where the report says `same_process`), use up
-    its limits of time and memory, and reach kernel defects through the system calls that are left open. Files in
-    the scratch folder are not rolled back when a cell fails, and processes that a cell leaves behind end with it.
+    its limits of time and memory, and reach kernel defects through the system calls that are left open.
 
     Args:
         limits: what one execution may use.
-        unsafe: if there is no jail here, run without one instead of refusing; `version` then says `tier=none`.
-        concurrency: executions at a time; None is two per core.
+        unsafe: if nothing isolates here, run without instead of refusing; `version` then says `tier=none`.
+        concurrency: executions at a time; None is two per core, or fewer where memory would not last for so many.
+        tier: the only tier that will do; None takes the first that withstands the attacks: `jail`, then `confined`.
+        live: how many idle sessions keep their process; those used longest ago give it up, and are made again by replay.
+        idle_seconds: how long an idle session keeps its process.
 
     Raises:
         SandboxUnavailable: there is no isolation here, and `unsafe` was not given.
@@ -46,70 +48,94 @@ class ProcessSandbox:
 
     version: str
 
-    def __init__(self, limits: Limits | None = None, *, unsafe: bool = False, concurrency: int | None = None) -> None:
-        from preftree.sandbox import canary
-
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        unsafe: bool = False,
+        concurrency: int | None = None,
+        tier: Tier | None = None,
+        live: int = 256,
+        idle_seconds: float = 600.0,
+    ) -> None:
         self.limits = limits or Limits()
-        self._concurrency = concurrency or _PER_CORE * (os.cpu_count() or 1)
+        self.metrics = Metrics()
+        self._concurrency = concurrency or _admitted(self.limits)
         self._slots_of: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
-        self._live: set[_HostSession] = set()
+        self._live = LiveSessions(live, idle_seconds)
         self._closed = False
         _raise_descriptor_limit()
-        self.tier: Tier = "jail"
-        self._zygotes = self._make_zygotes("jail")
-        try:
-            self._zygotes["plain"].start()
-            _in_thread(lambda: canary.refuse_unless_isolated(self))
-        except Exception as e:
-            self._close_zygotes()
-            if not unsafe or not canary.is_unavailable(e):
-                raise
-            self.tier = "none"
-            self._zygotes = self._make_zygotes("none")
-            self._zygotes["plain"].start()
+        self._zygotes: dict[tuple[Libraries, bool], Zygote] = {}
+        self.tier: Tier = tiers.choose(self, [tier] if tier else ["jail", "confined"], unsafe=unsafe)
         python = ".".join(map(str, sys.version_info[:3]))
-        self.version = f"process/1 tier={self.tier} python={python}"
+        self.version = f"process/2 tier={self.tier} python={python}"
+
+    def use(self, tier: Tier) -> None:
+        """Start over in a tier; for `tiers.choose`. Raises what starting a zygote raises."""
+        self._close_zygotes()
+        self.tier = tier
+        self._zygotes = {
+            (libraries, shell): Zygote(tier, libraries, shell=shell)
+            for libraries in ("base", "sci", "pandas")
+            for shell in (False, True)
+        }
+        self._zygotes["base", False].start()
 
     @property
     def _slots(self) -> asyncio.Semaphore:
         """What an execution waits for; one per event loop, since a semaphore belongs to one."""
         return self._slots_of.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._concurrency))
 
-    @staticmethod
-    def _make_zygotes(tier: Tier) -> dict[Libraries, Zygote]:
-        return {"plain": Zygote(tier, "plain"), "science": Zygote(tier, "science")}
+    @contextlib.asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """Waits until another execution may begin."""
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        self.metrics.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self.metrics.waiting -= 1
+        begun = loop.time()
+        self.metrics.executions += 1
+        self.metrics.seconds_waited += begun - asked
+        self.metrics.running += 1
+        try:
+            yield
+        finally:
+            self.metrics.running -= 1
+            self.metrics.seconds_run += loop.time() - begun
+            self._slots.release()
 
     def _close_zygotes(self) -> None:
         for zygote in self._zygotes.values():
             zygote.close()
 
-    def session(self, cells: Sequence[str] = (), *, seed: int = 0) -> AbstractAsyncContextManager[Session]:
+    def session(
+        self,
+        cells: Sequence[str] = (),
+        *,
+        seed: int = 0,
+        outputs: Sequence[str] = (),
+        tools: Mapping[str, HostFunction] | None = None,
+    ) -> AbstractAsyncContextManager[Session]:
         """A stateful interpreter; its process starts with the first cell. See `Sandbox.session`."""
-        return self._session(tuple(cells), seed)
-
-    @contextlib.asynccontextmanager
-    async def _session(self, cells: tuple[str, ...], seed: int) -> AsyncIterator[Session]:
-        session = _HostSession(self, list(cells), seed)
-        self._live.add(session)
-        try:
-            yield session
-        finally:
-            self._live.discard(session)
-            session.kill()
+        return HostSession(self, cells, seed, outputs, tools or {}).opened()
 
     async def program(self, code: str, stdin: str = "") -> ProgramResult:
         """Run a whole program once, as `__main__`; `stdout` is what it wrote, to the byte, up to `output_bytes`."""
         try:
-            async with self._slots:
+            async with self.admitted():
                 ended = await self._once(frames.PROGRAM, [code], 0, self.limits.seconds, code, stdin)
         except Faulty as e:
             return ProgramResult(status="failed", stdout="", stderr=str(e))
-        return ProgramResult(status=ended.status(), stdout=ended.output, stderr=ended.errors)
+        errors = f"{ended.errors}\nThe process was killed: {ended.reason}.\n".lstrip() if ended.reason else ended.errors
+        return ProgramResult(status=ended.status(), stdout=ended.output, stderr=errors)
 
     async def test(self, code: str, tests: Tests, *, seed: int = 0) -> TestReport:
         """Run a solution against its tests; all of them share `limits.seconds`."""
         try:
-            async with self._slots:
+            async with self.admitted():
                 if isinstance(tests, IOTests):
                     return await self._test_programs(code, tests, seed)
                 return await self._test_units(code, tests, seed)
@@ -174,21 +200,28 @@ class ProcessSandbox:
     ) -> Ended:
         for attempt in range(_ATTEMPTS):
             try:
-                process = await self._start(libraries_of(scan), seed, stdin)
+                process = await self.start(libraries_of(scan), seed, stdin, shell=kind != frames.PROGRAM)
                 try:
-                    return await process.request(kind, fields, seconds)
+                    ended = await process.request(kind, fields, seconds)
                 finally:
                     process.kill()
+                self.metrics.count(ended.timed_out, ended.signal, ended.reason)
+                return ended
             except Faulty:
+                self.metrics.faults += 1
                 if attempt + 1 == _ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
 
-    async def _start(self, libraries: Libraries, seed: int, stdin: str | None = None) -> Process:
-        """A new session's processes; the zygote is started first if it is not there."""
+    async def start(self, libraries: Libraries, seed: int, stdin: str | None = None, *, shell: bool = True) -> Process:
+        """A new session's process; the zygote is started first if it is not there.
+
+        Raises:
+            Faulty: there is none to be had.
+        """
         if self._closed:
             raise Faulty("the sandbox has been closed")
-        zygote = self._zygotes[libraries]
+        zygote = self._zygotes[libraries, shell]
         if not zygote.running:
             try:
                 await asyncio.to_thread(zygote.start)
@@ -196,72 +229,44 @@ class ProcessSandbox:
                 raise Faulty(str(e)) from e
         return Process.start(zygote, self.limits, seed, stdin)
 
+    def running(self, libraries: Libraries) -> bool:
+        """Whether the zygote of sessions with these libraries is there."""
+        return self._zygotes[libraries, True].running
+
+    def resident(self) -> dict[str, int]:
+        """Bytes of memory of the zygotes that run, by what they have loaded."""
+        return {
+            f"{libraries}{'' if shell else ' programs'}": zygote.resident()
+            for (libraries, shell), zygote in self._zygotes.items()
+            if zygote.running
+        }
+
     async def self_test(self) -> list[tuple[str, bool, str]]:
         """What holds on this machine, as (check, passed, detail); for `preftree doctor`."""
         from preftree.sandbox import canary
 
         return await canary.self_test(self)
 
+    @property
+    def live(self) -> LiveSessions:
+        """The sessions that have a process."""
+        return self._live
+
     async def close(self) -> None:
         """End every session and process; later calls answer `failed`."""
         self._closed = True
-        for session in list(self._live):
-            session.kill()
+        self._live.clear()
         self._close_zygotes()
 
 
-class _HostSession:
-    """A session: its cells so far, and the processes that hold their state, made again by replay when lost."""
-
-    def __init__(self, sandbox: ProcessSandbox, cells: list[str], seed: int) -> None:
-        self._sandbox = sandbox
-        self._cells = cells
-        self._seed = seed
-        self._process: Process | None = None
-        self._lock = asyncio.Lock()
-
-    async def run(self, code: str) -> CellResult:
-        """Run one cell; see `Session.run`."""
-        limits = self._sandbox.limits
-        async with self._lock, self._sandbox._slots:
-            for attempt in range(_ATTEMPTS):
-                try:
-                    process = await self._ready(code)
-                    ended = await process.request(frames.CELL, [code], limits.seconds)
-                except Faulty as e:
-                    self.kill()
-                    if attempt + 1 == _ATTEMPTS:
-                        return CellResult(status="failed", output=str(e))
-                    continue
-                except BaseException:
-                    # Cancelled in the middle of a cell: what it would have changed must not be seen.
-                    self.kill()
-                    raise
-                if not ended.alive:
-                    self.kill()
-                    if not ended.timed_out and not self._sandbox._zygotes[self._libraries].running and attempt + 1 < _ATTEMPTS:
-                        continue
-                result = shown.cell_result(ended, limits)
-                if result.status == "ok":
-                    self._cells.append(code)
-                return result
-        raise AssertionError("unreachable")
-
-    async def _ready(self, code: str) -> Process:
-        if self._process is None:
-            self._libraries = libraries_of("\n".join([*self._cells, code]))
-            self._process = await self._sandbox._start(self._libraries, self._seed)
-            for cell in self._cells:
-                ended = await self._process.request(frames.CELL, [cell], self._sandbox.limits.seconds)
-                if not ended.alive:
-                    raise Faulty("the session's earlier cells could not be run again")
-        return self._process
-
-    def kill(self) -> None:
-        """End the processes; a later cell would start from the earlier cells' code."""
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
+def _admitted(limits: Limits) -> int:
+    """Executions at a time: two per core, but no more than could all use their whole memory; at least one."""
+    wanted = _PER_CORE * (os.cpu_count() or 1)
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open("/proc/meminfo", encoding="ascii") as file:
+            available = next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable:"))
+        return max(1, min(wanted, available // (limits.memory_mib << 20)))
+    return wanted
 
 
 def _raise_descriptor_limit() -> None:
@@ -269,20 +274,3 @@ def _raise_descriptor_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < hard:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _in_thread(work: Callable[[], Any]) -> None:
-    """Run `work` in a thread of its own, so that it can have its own event loop, and wait; raises what it raises."""
-    failure: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            work()
-        except BaseException as e:
-            failure.append(e)
-
-    thread = threading.Thread(target=body, name="sandbox-canary")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]

@@ -19,8 +19,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from preftree.sandbox import seccomp
-
 SCRATCH: Final = "/scratch"
 UID: Final = 1000
 """The user and group that code inside sees; outside it is the caller, or `nobody` where the caller is root."""
@@ -35,8 +33,7 @@ _AT_FDCWD: Final = -100
 _AT_RECURSIVE: Final = 0x8000
 _PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41}
 _MOUNT_SETATTR: Final = 442
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
-_CAPABILITIES: Final = 64
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
@@ -218,13 +215,14 @@ def new_pid_namespace(own: int) -> None:
     _unshare(_NEWPID, "new pid namespace")
 
 
-def enter_session(proc: int, limits: SessionLimits, program: bytes) -> None:
-    """Jail this process, the first of a session, for good: own scratch folder, limits, no capabilities, the filter.
+def enter_session(proc: int, limits: SessionLimits) -> None:
+    """Jail this process, the first of a session, for good: own scratch folder, limits, no capabilities.
+
+    Landlock and the system call filter come after it.
 
     Args:
         proc: the descriptor that `enter_outer` returned; closed here.
         limits: the session's limits.
-        program: what `seccomp.build` returned.
 
     Raises:
         OSError: the kernel refuses a step.
@@ -237,12 +235,21 @@ def enter_session(proc: int, limits: SessionLimits, program: bytes) -> None:
     _mount("tmpfs", SCRATCH, "tmpfs", _MS_NOSUID | _MS_NODEV, options)
     os.chdir(SCRATCH)
     set_limits(limits, count_processes=True)
-    for capability in range(_CAPABILITIES):
-        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
-            break
-    header = struct.pack("<Ii", 0x20080522, 0)
-    _check(_libc.capset(header, bytes(24)), "drop capabilities")
-    seccomp.install(program)
+    drop_capabilities()
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, for good: no_new_privs is set, and nothing can be executed that would give one back.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    _check(_libc.capset(struct.pack("<Ii", 0x20080522, 0), bytes(24)), "drop capabilities")
+
+
+def no_new_privileges() -> None:
+    """What Landlock and seccomp want before they take an ordinary user's rules."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1, "no_new_privs")
 
 
 def _prefer_in_oom(proc: int) -> None:
@@ -264,8 +271,8 @@ def set_limits(limits: SessionLimits, *, count_processes: bool) -> None:
         (resource.RLIMIT_CORE, 0, 0),
     ]
     if count_processes:
-        # Counted per user namespace, so per session. Our own: the keeper, the head and the process of the cell.
-        wanted.append((resource.RLIMIT_NPROC, limits.processes + 2, limits.processes + 2))
+        # Counted per user namespace, so per session.
+        wanted.append((resource.RLIMIT_NPROC, limits.processes, limits.processes))
     for which, soft, hard in wanted:
         limit = resource.getrlimit(which)[1]
         if limit != resource.RLIM_INFINITY:

@@ -11,22 +11,34 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
 from preftree.errors import SandboxUnavailable
+from preftree.sandbox import memory
 
-Tier = Literal["jail", "none"]
-Libraries = Literal["plain", "science"]
+Tier = Literal["jail", "confined", "none"]
+"""How code is kept in: namespaces and all the rest; Landlock and a system call filter alone; or not at all."""
+Libraries = Literal["base", "sci", "pandas"]
+"""What a zygote has loaded: the standard library's usual modules; NumPy, SymPy and SciPy too; or NumPy and pandas."""
 
 _START_SECONDS: Final = 60.0
-_SCIENCE: Final = re.compile(r"^[ \t]*(?:import|from)[ \t][^\n#]*\b(?:numpy|sympy)\b", re.MULTILINE)
-_PACKAGES: Final = ("IPython", "numpy", "sympy")
+_IMPORT: Final = r"^[ \t]*(?:import|from)[ \t][^\n#]*\b(?:{})\b"
+_SCIENCE: Final = re.compile(_IMPORT.format("numpy|sympy|scipy|mpmath|matplotlib|networkx"), re.MULTILINE)
+_PANDAS: Final = re.compile(_IMPORT.format("pandas"), re.MULTILINE)
+_PACKAGES: Final = ("IPython", "numpy", "sympy", "scipy", "pandas", "matplotlib")
+_WORN_FORKS: Final = 50_000
+_WORN_BYTES: Final = 128 << 20
+"""Ours: a zygote that has forked as often, or grown as much, is followed by a fresh one."""
+_LOOK_EVERY: Final = 500
 
 
 def libraries_of(code: str) -> Libraries:
-    """Which zygote suits `code`: the one with NumPy and SymPy loaded if it imports one of them."""
-    return "science" if _SCIENCE.search(code) else "plain"
+    """Which zygote suits `code`, by what it imports."""
+    if "import" not in code:
+        return "base"
+    return "pandas" if _PANDAS.search(code) else "sci" if _SCIENCE.search(code) else "base"
 
 
 def installation() -> list[str]:
@@ -40,46 +52,68 @@ def installation() -> list[str]:
     return sorted(os.path.abspath(folder) for folder in folders if folder not in ("", "/"))
 
 
-def _environment() -> dict[str, str]:
+def _environment(tier: Tier) -> dict[str, str]:
+    home = {"jail": "/scratch", "confined": "/nonexistent", "none": "/tmp"}[tier]
     return {
         "PATH": "/usr/bin:/bin",
-        "HOME": "/scratch",
-        "TMPDIR": "/scratch",
+        "HOME": home,
+        "TMPDIR": home,
         "USER": "user",
         "LOGNAME": "user",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "TERM": "dumb",
-        "IPYTHONDIR": "/scratch/.ipython",
         "MPLBACKEND": "Agg",
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
+        # One arena, so that threads do not each reserve address space of the limit.
+        "MALLOC_ARENA_MAX": "1",
     }
 
 
-class Zygote:
-    """One zygote process; `spawn` forks sessions from it and starts it again if it has died. Usable from any thread."""
+class _Running:
+    """A zygote's process, which may have been followed by another while sessions of its own still live."""
 
-    def __init__(self, tier: Tier, libraries: Libraries) -> None:
+    def __init__(self, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        self.control = control
+        self.process = process
+        self.forks = 0
+        self.live = 0
+        self.retired = False
+        self.size = 0
+        self.end = weakref.finalize(self, _end, control, process)
+
+
+class Zygote:
+    """One zygote process; `spawn` forks sessions from it and `start` starts it again if it has died. Usable from any thread.
+
+    Args:
+        tier: how it and its sessions are isolated.
+        libraries: what it loads.
+        shell: whether its sessions run cells and tests; those of the other kind run programs, and fork faster.
+    """
+
+    def __init__(self, tier: Tier, libraries: Libraries, *, shell: bool) -> None:
         self.tier = tier
         self.libraries = libraries
+        self.shell = shell
+        self.starts = 0
         self._lock = threading.Lock()
-        self._control: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._now: _Running | None = None
         self._closed = False
 
     @property
     def running(self) -> bool:
         """Whether the process is there. It holds the other end of the control socket alone, and never writes to it again."""
-        control = self._control
-        if control is None or self._process is None or self._process.poll() is not None:
+        now = self._now
+        if now is None or now.process.poll() is not None:
             return False
         try:
-            return bool(control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+            return bool(now.control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except BlockingIOError:
             return True
         except OSError:
@@ -89,7 +123,7 @@ class Zygote:
         """Start the process unless it runs, and wait until it is ready. Blocks for up to a second or so.
 
         Raises:
-            SandboxUnavailable: the jail cannot be built here, or the interpreter does not start.
+            SandboxUnavailable: this tier cannot be had here, or the interpreter does not start.
         """
         with self._lock:
             if self._closed:
@@ -101,54 +135,99 @@ class Zygote:
     def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         script = Path(__file__).with_name("zygote.py")
+        kind = "shell" if self.shell else "programs"
         with theirs:
-            command = [sys.executable, "-s", "-P", "-X", "utf8", str(script), str(theirs.fileno()), self.tier, self.libraries]
-            self._process = subprocess.Popen(
+            command = [
+                sys.executable,
+                "-s",
+                "-P",
+                "-X",
+                "utf8",
+                str(script),
+                str(theirs.fileno()),
+                self.tier,
+                self.libraries,
+                kind,
+            ]
+            process = subprocess.Popen(
                 [*command, *installation()],
                 pass_fds=[theirs.fileno()],
-                env=_environment() | ({"HOME": "/tmp", "TMPDIR": "/tmp"} if self.tier == "none" else {}),
+                env=_environment(self.tier),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._finalizer = weakref.finalize(self, _end, ours, self._process)
+        started = _Running(ours, process)
         ours.settimeout(_START_SECONDS)
         try:
             answer = ours.recv(65536).decode("utf-8", "replace")
         except TimeoutError:
             answer = f"failed\nno answer after {_START_SECONDS:.0f} s"
+        except ConnectionError as e:
+            answer = f"failed\n{e}"
         # Blocking from here on: a socket with a timeout waits for it even where it is asked not to.
         ours.settimeout(None)
         if answer != "ready\n":
-            self._stop()
+            started.end()
             reason = answer.removeprefix("failed\n").strip() or "its interpreter ended at once"
             raise unavailable(reason)
+        self.starts += 1
         # Only now: until it is ready, `running` is asked by others and must not wait on this socket's timeout.
-        self._control = ours
+        self._now = started
 
-    def spawn(self, packet: bytes, descriptors: list[int]) -> None:
-        """Ask for a session; its processes report on the channel among `descriptors`.
+    def spawn(self, packet: bytes, descriptors: list[int]) -> Callable[[], None]:
+        """Ask for a session; its process reports on the channel among `descriptors`.
+
+        Returns:
+            what is to be called once the session has ended.
 
         Raises:
             OSError: the zygote has died; `start` brings it back.
         """
         with self._lock:
-            if self._control is None:
+            now = self._now
+            if now is None:
                 raise BrokenPipeError("the zygote does not run")
-            socket.send_fds(self._control, [packet], descriptors)
+            socket.send_fds(now.control, [packet], descriptors)
+            now.forks += 1
+            now.live += 1
+            if now.forks % _LOOK_EVERY == 1 and self._worn(now):
+                now.retired = True
+                self._now = None
+        return lambda: self._release(now)
+
+    def _release(self, running: _Running) -> None:
+        with self._lock:
+            running.live -= 1
+            if running.retired and running.live <= 0:
+                running.end()
+
+    def _worn(self, running: _Running) -> bool:
+        size = self._size(running)
+        running.size = running.size or size
+        return running.forks >= _WORN_FORKS or size > running.size + _WORN_BYTES
+
+    def resident(self) -> int:
+        """Bytes of memory of the running process."""
+        return self._size(self._now) if self._now else 0
+
+    def _size(self, running: _Running) -> int:
+        # In the jail the process that was started is the launcher, and the zygote its only child.
+        pid = memory.first_child(running.process.pid) if self.tier == "jail" else running.process.pid
+        return memory.resident(pid) if pid else 0
 
     def close(self) -> None:
-        """End the process, and with it every session in its pid namespace."""
+        """End the process, and with it every session of it."""
         with self._lock:
             self._closed = True
             self._stop()
 
     def _stop(self) -> None:
-        if self._process is not None:
-            self._finalizer()
-        self._control = self._process = None
+        if self._now is not None:
+            self._now.end()
+        self._now = None
 
 
 def _end(control: socket.socket, process: subprocess.Popen[bytes]) -> None:

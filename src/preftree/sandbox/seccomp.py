@@ -1,7 +1,9 @@
-"""The system call filter of a session, as a classic BPF program built here.
+"""The system call filter: an allow list, as two classic BPF programs built here.
 
-A deny list over the calls that are known, and `ENOSYS` for every call that came after this list was made, so that
-a newer kernel opens nothing. Numbers: Linux's own tables, x86_64 and aarch64.
+The zygote installs the list itself (`build_outer`), still with the calls that a session needs to isolate itself, and each
+session a few instructions that take those away (`build_inner`): compiling the long list anew for every session would cost
+more than the rest of its isolation. A call that this file does not know answers `ENOSYS`, as on an older kernel, so that
+libraries fall back.
 """
 
 from __future__ import annotations
@@ -10,110 +12,40 @@ import ctypes
 import errno
 import platform
 import struct
+from collections.abc import Iterable
 from typing import Final
 
-_DENIED: Final[dict[str, tuple[int, int | None]]] = {
-    # Other processes' memory.
-    "ptrace": (101, 117),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440),
-    "kcmp": (312, 272),
-    "pidfd_getfd": (438, 438),
-    # Mounts and namespaces.
-    "mount": (165, 40),
-    "umount2": (166, 39),
-    "pivot_root": (155, 41),
-    "chroot": (161, 51),
-    "move_mount": (429, 429),
-    "fsopen": (430, 430),
-    "fsconfig": (431, 431),
-    "fsmount": (432, 432),
-    "fspick": (433, 433),
-    "open_tree": (428, 428),
-    "mount_setattr": (442, 442),
-    "unshare": (272, 97),
-    "setns": (308, 268),
-    "open_by_handle_at": (304, 265),
-    "name_to_handle_at": (303, 264),
-    "fanotify_init": (300, 262),
-    "fanotify_mark": (301, 263),
-    "quotactl": (179, 60),
-    "quotactl_fd": (443, 443),
-    # Kernel interfaces with a history of defects, or of no use to a program that calculates.
-    "keyctl": (250, 219),
-    "add_key": (248, 217),
-    "request_key": (249, 218),
-    "bpf": (321, 280),
-    "userfaultfd": (323, 282),
-    "perf_event_open": (298, 241),
-    "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-    "modify_ldt": (154, None),
-    "personality": (135, 92),
-    "lookup_dcookie": (212, 18),
-    "uselib": (134, None),
-    "nfsservctl": (180, 42),
-    "_sysctl": (156, None),
-    "mbind": (237, 235),
-    "set_mempolicy": (238, 237),
-    "migrate_pages": (256, 238),
-    "move_pages": (279, 239),
-    # The machine.
-    "kexec_load": (246, 104),
-    "kexec_file_load": (320, 294),
-    "init_module": (175, 105),
-    "finit_module": (313, 273),
-    "delete_module": (176, 106),
-    "swapon": (167, 224),
-    "swapoff": (168, 225),
-    "reboot": (169, 142),
-    "acct": (163, 89),
-    "settimeofday": (164, 170),
-    "clock_settime": (227, 112),
-    "clock_adjtime": (305, 266),
-    "adjtimex": (159, 171),
-    "sethostname": (170, 161),
-    "setdomainname": (171, 162),
-    "iopl": (172, None),
-    "ioperm": (173, None),
-    "syslog": (103, 116),
-    "vhangup": (153, 58),
-    # Memory that no limit of the process counts.
-    "memfd_create": (319, 279),
-    "memfd_secret": (447, 447),
-    "shmget": (29, 194),
-    "shmat": (30, 196),
-    "shmctl": (31, 195),
-    "semget": (64, 190),
-    "semctl": (66, 191),
-    "msgget": (68, 186),
-    "msgsnd": (69, 189),
-    "msgctl": (71, 187),
-    "mq_open": (240, 180),
-    "mq_unlink": (241, 181),
-    # Sockets; a socket pair of the Unix family stays possible, asyncio needs one.
-    "socket": (41, 198),
-    "connect": (42, 203),
-    "bind": (49, 200),
-    "listen": (50, 201),
-    "accept": (43, 202),
-    "accept4": (288, 242),
-}
-# `shutil.copy2` and `copytree` take ENOTSUP for "this file system has none" and give up at EPERM.
-_XATTR: Final = (range(188, 197), range(5, 14))
-_CLONE: Final = (56, 220)
-_CLONE3: Final = 435
-_SOCKETPAIR: Final = (53, 199)
+from preftree.sandbox import syscalls
+
 _LAST_KNOWN: Final = 456
-_NEW_NAMESPACE: Final = 0x7E020000
+_CLONE3: Final = 435
+_NEW_NAMESPACE: Final = 0x7E020080
+_CLONE_THREAD: Final = 0x00010000
 _AF_UNIX: Final = 1
 _ARCHES: Final = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
-_LD, _JEQ, _JGT, _JSET, _RET = 0x20, 0x15, 0x25, 0x45, 0x06
+_PR_SET_NAME, _PR_GET_NAME, _PR_GET_PDEATHSIG, _PR_GET_DUMPABLE, _PR_CAPBSET_READ, _PR_GET_NO_NEW_PRIVS = 15, 16, 2, 3, 23, 39
+_PR_SET_VMA: Final = 0x53564D41
+_PRCTL_INSIDE: Final = (
+    _PR_SET_NAME,
+    _PR_GET_NAME,
+    _PR_GET_PDEATHSIG,
+    _PR_GET_DUMPABLE,
+    _PR_CAPBSET_READ,
+    _PR_GET_NO_NEW_PRIVS,
+    _PR_SET_VMA,
+)
+_PRCTL_SET_UP: Final = (1, 4, 22, 24, 38)
+"""Parent-death signal, dumpable, seccomp, capability bounding set, no_new_privs."""
+_IOCTLS: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+"""TCGETS and TIOCGWINSZ (is it a terminal?), FIONREAD, FIONBIO, FIONCLEX, FIOCLEX. Not TIOCSTI, which types for others."""
+
+_LD, _JEQ, _JGT, _JGE, _JSET, _RET = 0x20, 0x15, 0x25, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_NR_AT, _ARCH_AT, _ARG0_AT = 0, 4, 16
+_NR_AT, _ARCH_AT, _ARG0_AT, _ARG1_AT = 0, 4, 16, 24
+
+Code = list[tuple[int, int, int, int]]
+"""Instructions: operation, jump if true, jump if false, operand."""
 
 
 def supported() -> bool:
@@ -121,10 +53,24 @@ def supported() -> bool:
     return platform.machine() in _ARCHES
 
 
-def build(machine: str) -> bytes:
-    """The filter's instructions (8 bytes each) for `x86_64` or `aarch64`."""
+def build_outer(machine: str, tier: str) -> bytes:
+    """The allow list of a tier (`jail` or `confined`), for the zygote; 8 bytes an instruction."""
     column, audit_arch = _ARCHES[machine]
-    code: list[tuple[int, int, int, int]] = [
+    allowed = [
+        syscalls.READ_AND_WRITE,
+        syscalls.FILES,
+        syscalls.MEMORY,
+        syscalls.TIME,
+        syscalls.ITSELF,
+        syscalls.THREADS,
+        syscalls.SOCKETS,
+        syscalls.SET_UP,
+    ]
+    if tier == "jail":
+        allowed += [syscalls.JAIL_FILES, syscalls.JAIL_PROCESSES]
+    by_arguments = {"clone", "socketpair", "prctl", "ioctl", "prlimit64"}
+    numbers = _numbers(allowed, column, without=by_arguments)
+    code: Code = [
         (_LD, 0, 0, _ARCH_AT),
         (_JEQ, 1, 0, audit_arch),
         (_RET, 0, 0, _KILL),
@@ -135,28 +81,95 @@ def build(machine: str) -> bytes:
         # glibc falls back to clone, whose flags a filter can read.
         (_JEQ, 0, 1, _CLONE3),
         (_RET, 0, 0, _ERRNO | errno.ENOSYS),
-        (_JEQ, 0, 4, _CLONE[column]),
-        (_LD, 0, 0, _ARG0_AT),
-        (_JSET, 0, 1, _NEW_NAMESPACE),
-        (_RET, 0, 0, _ERRNO | errno.EPERM),
-        (_RET, 0, 0, _ALLOW),
-        (_JEQ, 0, 4, _SOCKETPAIR[column]),
-        (_LD, 0, 0, _ARG0_AT),
-        (_JEQ, 1, 0, _AF_UNIX),
-        (_RET, 0, 0, _ERRNO | errno.EPERM),
-        (_RET, 0, 0, _ALLOW),
     ]
-    for number in _XATTR[column]:
-        code += [(_JEQ, 0, 1, number), (_RET, 0, 0, _ERRNO | errno.ENOTSUP)]
-    for numbers in _DENIED.values():
-        if (denied := numbers[column]) is not None:
-            code += [(_JEQ, 0, 1, denied), (_RET, 0, 0, _ERRNO | errno.EPERM)]
-    code.append((_RET, 0, 0, _ALLOW))
+    for low, high in _ranges(numbers):
+        code += [(_JGE, 0, 2, low), (_JGT, 1, 0, high), (_RET, 0, 0, _ALLOW)]
+    code += _if_call(
+        _number("clone", column), [(_JSET, 0, 1, _NEW_NAMESPACE), (_RET, 0, 0, _ERRNO | errno.EPERM), (_RET, 0, 0, _ALLOW)]
+    )
+    code += _if_call(_number("socketpair", column), _one_of((_AF_UNIX,)))
+    code += _if_call(_number("prctl", column), _one_of((*_PRCTL_INSIDE, *_PRCTL_SET_UP)))
+    code += _if_call(_number("ioctl", column), _one_of(_IOCTLS), at=_ARG1_AT)
+    # Only its own limits: process 0 is the caller.
+    code += _if_call(_number("prlimit64", column), _one_of((0,)))
+    for low, high in _ranges(_numbers([syscalls.XATTR], column)):
+        code += [(_JGE, 0, 2, low), (_JGT, 1, 0, high), (_RET, 0, 0, _ERRNO | errno.ENOTSUP)]
+    code.append((_RET, 0, 0, _ERRNO | errno.EPERM))
+    return _pack(code)
+
+
+def build_inner(machine: str, tier: str) -> bytes:
+    """What a session of a tier takes away once it is isolated; in the confined tier to be passed through `with_own_pid`."""
+    column, _ = _ARCHES[machine]
+    taken = {
+        name: numbers for name, numbers in syscalls.SET_UP.items() if tier != "jail" or name not in syscalls.JAIL_PROCESSES
+    }
+    if tier != "jail":
+        taken |= {"pidfd_open": syscalls.THREADS["pidfd_open"]}
+    code: Code = [(_LD, 0, 0, _NR_AT)]
+    for number in _numbers([taken], column):
+        code += [(_JEQ, 0, 1, number), (_RET, 0, 0, _ERRNO | errno.EPERM)]
+    code += _if_call(_number("prctl", column), _one_of(_PRCTL_INSIDE))
+    if tier != "jail":
+        code += _if_call(
+            _number("clone", column), [(_JSET, 1, 0, _CLONE_THREAD), (_RET, 0, 0, _ERRNO | errno.EPERM), (_RET, 0, 0, _ALLOW)]
+        )
+    return _pack([*code, (_RET, 0, 0, _ALLOW)])
+
+
+def with_own_pid(inner: bytes, pid: int, machine: str) -> bytes:
+    """The confined tier's session filter with one rule more, at its front: signals go only to process `pid`, the caller."""
+    column, _ = _ARCHES[machine]
+    only_itself = [(_LD, 0, 0, _NR_AT), *_if_call(_number("tgkill", column), _one_of((pid,)))]
+    return _pack(only_itself) + inner
+
+
+def _number(name: str, column: int) -> int:
+    for group in (syscalls.THREADS, syscalls.SOCKETS, syscalls.ITSELF, syscalls.READ_AND_WRITE):
+        if name in group:
+            number = group[name][column]
+            assert number is not None
+            return number
+    raise KeyError(name)
+
+
+def _numbers(groups: Iterable[syscalls.Numbers], column: int, without: Iterable[str] = ()) -> list[int]:
+    skipped = set(without)
+    found = {numbers[column] for group in groups for name, numbers in group.items() if name not in skipped}
+    return sorted(number for number in found if number is not None)
+
+
+def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return ranges
+
+
+def _if_call(number: int, body: Code, at: int = _ARG0_AT) -> Code:
+    """Instructions that look at an argument's low half if the call is `number`; the body must return in every case."""
+    return [(_JEQ, 0, len(body) + 1, number), (_LD, 0, 0, at), *body]
+
+
+def _one_of(values: Iterable[int]) -> Code:
+    code: Code = []
+    for value in values:
+        code += [(_JEQ, 0, 1, value), (_RET, 0, 0, _ALLOW)]
+    return [*code, (_RET, 0, 0, _ERRNO | errno.EPERM)]
+
+
+def _pack(code: Code) -> bytes:
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
 
 
 class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def install(code: bytes) -> None:
@@ -166,6 +179,5 @@ def install(code: bytes) -> None:
         OSError: the kernel refuses.
     """
     program = _Program(len(code) // 8, code)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(22, 2, ctypes.byref(program), 0, 0) != 0:
+    if _libc.prctl(22, 2, ctypes.byref(program), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "seccomp filter refused")

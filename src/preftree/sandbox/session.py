@@ -1,4 +1,4 @@
-"""One session as the host sees it: a socket, an output file in memory, and the right to kill."""
+"""One session's process as the host sees it: a socket, an output file in memory, and the right to kill."""
 
 from __future__ import annotations
 
@@ -10,16 +10,24 @@ import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from preftree.sandbox import frames
+from preftree.sandbox import frames, memory
 from preftree.sandbox.base import Limits, Status
 from preftree.sandbox.launch import Zygote
 
-_KILL_SECONDS: Final = 3.0
-"""How long a killed cell may take to be gone before its whole session is killed; ours."""
+_GRACE_SECONDS: Final = 0.3
+"""How long code may take to end after the soft interrupt at its time limit; ours: enough to flush what it has printed."""
+_GONE_SECONDS: Final = 3.0
+"""How long a killed process may take to be gone; ours."""
+_WATCH_SECONDS: Final = 0.05
+"""How often the memory of a session that is at work is looked at; ours: 50 ms of writing is about 100 MiB."""
 _ADD_SEALS, _SEAL_ALL = 1033, 0x1 | 0x2 | 0x4
 _MARGIN: Final = 4096
+
+Answerer = Callable[[str, bytes], Awaitable[tuple[int, str]]]
+"""What answers a tool call: its name and encoded arguments to a status (0 for well) and a text."""
 
 
 class Faulty(Exception):
@@ -27,14 +35,14 @@ class Faulty(Exception):
 
 
 class _Gone(Exception):
-    """The session's processes have ended."""
+    """The session's process has ended."""
 
 
 class Ended(NamedTuple):
     """How a request ended."""
 
     alive: bool
-    """Whether the session's processes are there for another request."""
+    """Whether the session's process waits for another request."""
     timed_out: bool
     signal: int
     """The signal that killed its process, or 0."""
@@ -45,9 +53,11 @@ class Ended(NamedTuple):
     """What it wrote to descriptor 1 (and 2, for cells)."""
     errors: str
     """What a program wrote to descriptor 2."""
+    reason: str = ""
+    """Why the host killed it, if it was not for time."""
 
     def status(self) -> Status:
-        """As the contract names it, for a request whose process has ended."""
+        """As the contract names it, for a program."""
         if self.timed_out or self.signal == signal.SIGXCPU:
             return "timeout"
         if self.signal:
@@ -73,14 +83,18 @@ class _Sink:
 
 
 class Process:
-    """The processes of one session. Made by `start`; `kill` frees everything."""
+    """The process of one session. Made by `start`; `kill` frees everything."""
 
-    def __init__(self, limits: Limits, channel: socket.socket, sinks: list[_Sink], scratch: str | None) -> None:
+    def __init__(
+        self, limits: Limits, channel: socket.socket, sinks: list[_Sink], scratch: str | None, release: Callable[[], None]
+    ) -> None:
         self._limits = limits
         self._channel = channel
         self._sinks = sinks
         self._scratch = scratch
-        self._keeper: int | None = None
+        self._release = release
+        self._pidfd: int | None = None
+        self._stopped = False
 
     @classmethod
     def start(cls, zygote: Zygote, limits: Limits, seed: int, stdin: str | None = None) -> Process:
@@ -111,60 +125,80 @@ class Process:
                     limits.seconds, limits.memory_mib << 20, limits.scratch_mib << 20, limits.processes, seed % 2**64
                 )
                 descriptors = [source, sinks[0].fd, sinks[-1].fd, theirs.fileno()]
-                zygote.spawn(packet + (scratch or "").encode(), descriptors)
+                release = zygote.spawn(packet + (scratch or "").encode(), descriptors)
                 undo.pop_all()
             except OSError as e:
                 raise Faulty(str(e)) from e
-        return cls(limits, ours, sinks, scratch)
+        return cls(limits, ours, sinks, scratch, release)
 
-    async def request(self, kind: int, fields: list[str], seconds: float) -> Ended:
-        """Have the session do something, for at most `seconds`.
+    async def request(self, kind: int, fields: list[str], seconds: float, answer: Answerer | None = None) -> Ended:
+        """Have the session do something, for at most `seconds`; the time that `answer` takes is not counted.
 
         Raises:
-            Faulty: the session never began: no jail, or no zygote.
+            Faulty: the session never began: no isolation, or no zygote.
         """
-        run = _Request(os.urandom(16), allowed=len(fields) + 16)
+        run = _Request(kind, len(fields))
+        run.watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch, run)
         timed_out = False
+        self._go_on()
         try:
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(seconds) as deadline:
                     for packet in frames.request_packets(frames.pack(kind, run.nonce, fields)):
-                        await asyncio.get_running_loop().sock_sendall(self._channel, packet)
-                    await self._receive(run)
+                        await self._send(packet)
+                    await self._receive(run, deadline, answer)
             except TimeoutError:
                 timed_out = True
-                if run.process is not None:
-                    _kill(run.process)
-                    async with asyncio.timeout(_KILL_SECONDS):
-                        await self._receive(run)
+                await self._end(run)
         except (_Gone, OSError) as e:  # a TimeoutError is an OSError
-            if self._keeper is None and not timed_out:
+            if self._pidfd is None and not timed_out:
                 raise Faulty(f"the session's process ended before it began: {e}") from None
         finally:
-            if run.process is not None:
-                os.close(run.process)
+            run.watch.cancel()
         return self._ended(run, timed_out)
 
+    async def _end(self, run: _Request) -> None:
+        """Stop a request whose time is up: softly, then for certain."""
+        # Not softly where it would only end one of many tests.
+        softly = [(signal.SIGINT, _GRACE_SECONDS)] if run.kind in (frames.CELL, frames.PROGRAM) else []
+        for number, patience in (*softly, (signal.SIGKILL, _GONE_SECONDS)):
+            self._signal(number)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience) as deadline:
+                    await self._receive(run, deadline, None)
+                    return
+
     def _ended(self, run: _Request, timed_out: bool) -> Ended:
-        if run.done is None:
-            # Some of it may still run.
-            if self._keeper is not None:
-                _kill(self._keeper)
-            killed, code = int(signal.SIGKILL), None
-        else:
+        alive = run.goes_on and not timed_out
+        if alive:
+            # Its other threads must not go on between the turns.
+            self._signal(signal.SIGSTOP)
+            self._stopped = True
+        killed, exit_code = 0, None
+        if run.done is not None:
             killed, code = run.done.status, run.done.text(0)
-        exit_code = int(code) if code is not None and code.isdecimal() and len(code) < 4 else None
+            exit_code = int(code) if code is not None and code.isdecimal() and len(code) < 4 else None
+        elif run.result is None or run.reason:
+            killed = int(signal.SIGKILL)
+            self._signal(signal.SIGKILL)
+        elif run.result is not None:
+            exit_code = run.result.status
         output = self._sinks[0].take()
         errors = self._sinks[1].take() if len(self._sinks) > 1 else ""
-        return Ended(run.done is not None, timed_out, killed, exit_code, run.result, tuple(run.verdicts), output, errors)
+        return Ended(alive, timed_out, killed, exit_code, run.result, tuple(run.verdicts), output, errors, run.reason)
 
-    async def _receive(self, run: _Request) -> None:
-        while run.done is None:
+    async def _receive(self, run: _Request, deadline: asyncio.Timeout, answer: Answerer | None) -> None:
+        """Take packets until the request has come to its end."""
+        while not run.over:
             data, descriptors = await self._packet()
             try:
                 if not data:
                     raise _Gone
-                self._take(run, frames.unpack(data), descriptors)
+                frame = frames.unpack(data)
+                if frame.kind == frames.TOOL and frame.nonce == run.nonce and answer is not None:
+                    await self._answer(run, frame, deadline, answer)
+                else:
+                    self._take(run, frame, descriptors)
             except frames.BadFrame:
                 pass
             finally:
@@ -176,20 +210,37 @@ class Process:
                 raise _Gone
 
     def _take(self, run: _Request, frame: frames.Frame, descriptors: list[int]) -> None:
-        if frame.kind == frames.HELLO and self._keeper is None:
-            if frame.status or not descriptors:
-                raise Faulty(frame.text(0) or "no process")
-            self._keeper = descriptors.pop(0)
+        if frame.kind == frames.HELLO and self._pidfd is None:
+            if descriptors:
+                self._pidfd = descriptors.pop(0)
+        elif self._pidfd is None:
+            # Nothing that is said before the process has reported itself, isolated, comes from the model's code.
+            raise Faulty(frame.text(0) or "the session's process ended before it began")
+        elif frame.kind == frames.DONE:
+            run.done = frame
         elif frame.nonce != run.nonce:
             pass
-        elif frame.kind == frames.STARTED and run.process is None and descriptors:
-            run.process = descriptors.pop(0)
         elif frame.kind == frames.RESULT and run.result is None:
             run.result = frame
         elif frame.kind == frames.VERDICT:
             run.verdicts.append(frame)
-        elif frame.kind == frames.DONE:
-            run.done = frame
+
+    async def _answer(self, run: _Request, frame: frames.Frame, deadline: asyncio.Timeout, answer: Answerer) -> None:
+        """Have a tool call answered; the clock stands still meanwhile."""
+        loop = asyncio.get_running_loop()
+        left = (deadline.when() or loop.time()) - loop.time()
+        deadline.reschedule(None)
+        status, text = await answer(frame.text(0) or "", (frame.fields[1:2] or (b"",))[0] or b"")
+        deadline.reschedule(loop.time() + left)
+        run.allowed += 1
+        for packet in frames.request_packets(frames.pack(frames.ANSWER, run.nonce, [text], status=status)):
+            await self._send(packet)
+
+    async def _send(self, packet: bytes) -> None:
+        try:
+            self._channel.send(packet)
+        except BlockingIOError:
+            await asyncio.get_running_loop().sock_sendall(self._channel, packet)
 
     async def _packet(self) -> tuple[bytes, list[int]]:
         loop = asyncio.get_running_loop()
@@ -205,14 +256,41 @@ class Process:
                 finally:
                     loop.remove_reader(self._channel)
 
+    def _watch(self, run: _Request) -> None:
+        """Kill the session if its processes together use more memory, or threads, than one session may."""
+        if self._pidfd is not None:
+            used = memory.used_by(self._pidfd)
+            if memory.exceeds(self._pidfd, used, self._limits.memory_mib << 20):
+                run.reason = f"its processes used more than {self._limits.memory_mib} MiB of memory together"
+            elif used.threads > self._limits.processes + 1:
+                run.reason = f"it had more than {self._limits.processes} processes and threads"
+            if run.reason:
+                self._signal(signal.SIGKILL)
+                return
+        run.watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch, run)
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            self._signal(signal.SIGCONT)
+            self._stopped = False
+
+    def _signal(self, number: int) -> None:
+        if self._pidfd is not None:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def resident(self) -> int:
+        """Bytes of memory that the session's processes have for themselves."""
+        return 0 if self._pidfd is None else memory.used_by(self._pidfd, exact=True).bytes
+
     def kill(self) -> None:
         """End every process of the session and free what it held. May be called twice."""
         if self._channel.fileno() < 0:
             return
-        # After this no process can be started unseen: it would fail to report itself, and end.
+        # After this a process that is only now being forked finds its channel shut, and ends.
         with contextlib.suppress(OSError):
             self._channel.shutdown(socket.SHUT_RDWR)
-        while self._keeper is None:
+        while self._pidfd is None:
             try:
                 data, descriptors, _, _ = socket.recv_fds(self._channel, frames.MAX_PACKET, 1, socket.MSG_CMSG_CLOEXEC)
             except OSError:
@@ -220,38 +298,57 @@ class Process:
             if not data:
                 break
             if descriptors:
-                self._keeper = descriptors[0]
-        if self._keeper is not None:
-            _kill(self._keeper)
-            os.close(self._keeper)
+                self._pidfd = descriptors[0]
+        if self._pidfd is not None:
+            if self._scratch is not None:
+                memory.kill_group(self._pidfd)
+            self._signal(signal.SIGKILL)
+            os.close(self._pidfd)
+            self._pidfd = None
         self._channel.close()
         for sink in self._sinks:
             os.close(sink.fd)
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+        self._release()
 
 
 class _Request:
     """What has come of a request so far; at most `allowed` packets are read."""
 
-    def __init__(self, nonce: bytes, allowed: int) -> None:
-        self.nonce = nonce
-        self.allowed = allowed
+    watch: asyncio.TimerHandle
+
+    def __init__(self, kind: int, fields: int) -> None:
+        self.kind = kind
+        self.nonce = os.urandom(16)
+        self.allowed = fields + 16
+        self.tests = fields - 2
         self.packets = 0
-        self.process: int | None = None
         self.result: frames.Frame | None = None
         self.verdicts: list[frames.Frame] = []
         self.done: frames.Frame | None = None
+        self.reason = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to come."""
+        if self.done is not None:
+            return True
+        if self.result is None:
+            return False
+        alone = self.kind in (frames.CELL, frames.PROGRAM) or self.result.status != 0
+        return alone or len(self.verdicts) >= self.tests
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the process waits for another request."""
+        ended_well = self.result is not None and self.result.status == 0 and self.done is None and not self.reason
+        return self.kind == frames.CELL and ended_well
 
 
 def _wake(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
-
-
-def _kill(pidfd: int) -> None:
-    with contextlib.suppress(OSError):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
 def _source(stdin: str | None) -> int:

@@ -39,6 +39,8 @@ def _ending(ended: Ended, limits: Limits) -> tuple[Status, str, str | None, str 
     result = ended.result
     if ended.timed_out or ended.signal == signal.SIGXCPU:
         return "timeout", f"TimeoutError: the code was stopped after {limits.seconds:g} seconds", "TimeoutError", None
+    if ended.reason:
+        return "killed", f"The process was killed: {ended.reason}.", None, None
     if result is None or (ended.signal and not result.status):
         if ended.signal:
             return "killed", f"The process was killed by signal {signal_name(ended.signal)}.", None, None
@@ -83,6 +85,8 @@ def asserted(source: str, verdict: frames.Frame | None, ended: Ended | None) -> 
 
 
 def _no_verdict(ended: Ended | None) -> str:
+    if ended is not None and ended.reason:
+        return f"the process was killed: {ended.reason}"
     if ended is None or ended.timed_out:
         return "the time limit of the suite was reached"
     if ended.signal:
