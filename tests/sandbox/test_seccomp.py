@@ -75,8 +75,13 @@ def test_arguments_decide() -> None:
     assert [verdict(jail, socketpair, family) for family in (1, 2, 10, 16, 40)] == [ALLOW, *[EPERM] * 4]
     assert verdict(jail, ioctl, 0, 0x5412) == EPERM  # TIOCSTI
     assert [verdict(jail, prlimit, pid) for pid in (0, 1)] == [ALLOW, EPERM]
-    assert verdict(confined, 62, 1, 9) == EPERM  # kill
-    assert verdict(confined, 257) == ALLOW
+    assert [verdict(confined, number) for number in (59, 41, 2, 257)] == [
+        EPERM,
+        EPERM,
+        ALLOW,
+        ALLOW,
+    ]  # execve, socket, open, openat
+    assert verdict(inner, 62, 1, 9) == EPERM  # kill
     assert [verdict(inner, tgkill, pid) for pid in (77, 78)] == [ALLOW, EPERM]
     assert [verdict(inner, clone, flags) for flags in (0x11, 0x3D0F00)] == [EPERM, ALLOW]
     assert [verdict(inner, prctl, option) for option in (15, 22, 4)] == [ALLOW, EPERM, EPERM]

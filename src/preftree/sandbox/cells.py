@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import builtins
 import contextlib
 import io
@@ -12,7 +13,7 @@ import types
 import warnings
 from typing import Any, Final, NamedTuple
 
-from preftree.sandbox import frames, values
+from preftree.sandbox import frames
 
 _MAX_TRACEBACK: Final = 30_000
 _MAX_VALUE: Final = 20_000
@@ -39,8 +40,10 @@ class _Capped(io.FileIO):
     """A stream that throws away what no longer fits, instead of raising in the program that prints."""
 
     def write(self, data: Any, /) -> int:
-        with contextlib.suppress(OSError):
+        try:  # noqa: SIM105  (a context manager would touch more memory, at every fork anew)
             super().write(data)
+        except OSError:
+            pass
         return len(memoryview(data).cast("B"))
 
 
@@ -72,8 +75,10 @@ def listen() -> None:
 def flush() -> None:
     """Write out what the standard streams hold."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
+        try:  # noqa: SIM105  (as above)
             stream.flush()
+        except Exception:
+            pass
 
 
 def open_streams(*, line_buffering: bool) -> None:
@@ -190,6 +195,8 @@ def warm_up_programs() -> None:
     if "sympy" in sys.modules:
         exec(_WARM_UP_SCIENCE, {})
     _seeded.clear()
+    # For programs, whose seed is always this one: a fork goes on with the same random numbers.
+    seed_random(0)
 
 
 def seed_random(seed: int) -> None:
@@ -245,7 +252,6 @@ def run_program(code: str) -> int:
     """Run `code` as a script, `__main__`; the exit code of the process. The streams are flushed."""
     import atexit
     import linecache
-    import traceback
 
     name = "main.py"
     module = types.ModuleType("__main__")
@@ -267,14 +273,22 @@ def run_program(code: str) -> int:
         if e.__traceback__ is not None:
             # Our own frame is not part of the program.
             e.__traceback__ = e.__traceback__.tb_next
-        traceback.print_exception(e)
+        _print_exception(e)
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+        if _thread._count():
+            threading._shutdown()  # type: ignore[attr-defined]
+        if atexit._ncallbacks():
+            atexit._run_exitfuncs()
     except BaseException as e:
-        traceback.print_exception(e)
+        _print_exception(e)
     flush()
     return status
+
+
+def _print_exception(error: BaseException) -> None:
+    import traceback
+
+    traceback.print_exception(error)
 
 
 def _exit_code(code: object) -> int:
@@ -305,6 +319,8 @@ def prepare_tests(shell: Any, code: str, setup: str, seed: int) -> tuple[dict[st
 
 def call(namespace: dict[str, Any], source: str) -> tuple[int, bytes]:
     """Evaluate an expression for the host: 0 and the value's bytes, or 1 and what went wrong."""
+    from preftree.sandbox import values
+
     try:
         value = eval(compile(source, "<test>", "eval"), namespace)
         return 0, values.encode(value)

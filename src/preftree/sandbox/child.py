@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import mmap
 import os
 import platform
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from preftree.sandbox import cells, confine, frames, jail, seccomp, values
+from preftree.sandbox import cells, confine, frames, jail, seccomp
 
 _CHANNEL: Final = 3
 
@@ -40,36 +42,42 @@ class Setup(NamedTuple):
     """What Landlock is to allow; None without isolation, and in a jail on a kernel that has no Landlock."""
 
 
-def session_main(message: bytes, descriptors: list[int], setup: Setup) -> None:
-    """The life of a session's process; does not return."""
-    channel = None
+_LIMITS: Final = struct.Struct("<dQQQQ")
+"""The part of `frames.SPAWN` that is for the session."""
+
+
+def session_main(message: bytes, descriptors: list[int], setup: Setup, refusal: mmap.mmap) -> None:
+    """The life of a session's process; does not return.
+
+    Args:
+        message: its limits, its seed, and its folder where nothing isolates it.
+        descriptors: stdin, stdout, stderr, channel.
+        setup: what the zygote has prepared.
+        refusal: where to say why the process could not be isolated; it is unmapped before any code of the model's runs.
+    """
     try:
-        seconds, memory, scratch_bytes, processes, seed = frames.SPAWN.unpack_from(message)
+        seconds, memory, scratch_bytes, processes, seed = _LIMITS.unpack_from(message)
         # What the isolation still needs is moved to descriptor 4, and closed by it.
         rules = setup.rules
-        kept = setup.proc if setup.tier == "jail" else rules.ruleset if rules else -1
-        channel = _arrange_descriptors(descriptors, kept)
+        channel = _arrange_descriptors(descriptors, rules.ruleset if rules else -1)
         limits = jail.SessionLimits(seconds, memory, scratch_bytes, processes)
-        # Now, since the confined tier's filter has no call for it.
-        own = os.pidfd_open(os.getpid())
         if setup.tier == "jail":
-            jail.enter_session(_CHANNEL + 1, limits)
+            jail.enter_session(limits)
             confine.restrict(rules)
             seccomp.install(setup.program)
         else:
             jail.die_with_parent()
             os.setsid()
             if rules is None:
-                os.chdir(message[frames.SPAWN.size :])
+                os.chdir(message[_LIMITS.size :])
                 jail.set_limits(limits, count_processes=False)
             else:
                 confine.enter(limits, rules._replace(ruleset=_CHANNEL + 1))
                 seccomp.install(seccomp.with_own_pid(setup.program, os.getpid(), platform.machine()))
-        socket.send_fds(channel, [frames.pack(frames.HELLO, frames.NO_NONCE)], [own])
-        os.close(own)
+        refusal.close()
     except BaseException as e:
-        if channel is not None:
-            channel.send(frames.pack(frames.REFUSED, frames.NO_NONCE, [f"{type(e).__name__}: {e}"]))
+        why = f"{type(e).__name__}: {e}".encode()[: len(refusal) - 1]
+        refusal[: len(why)] = why
         os._exit(1)
     try:
         _Session(channel, setup.shell, seed, leads=os.getpid() == 1).serve()
@@ -104,12 +112,11 @@ class _Session:
         self._seed = seed
         self._leads = leads
         self._process = os.getpid()
-        self._nonce = frames.NO_NONCE
+        self._nonce = bytes(16)
         self._asking = threading.Lock()
 
     def serve(self) -> None:
         """Does not return."""
-        first = True
         while True:
             request = frames.receive_request(self._channel)
             if request is None:
@@ -117,9 +124,6 @@ class _Session:
             self._nonce = request.nonce
             if request.kind == frames.PROGRAM:
                 self._program(request)
-            if first:
-                cells.open_streams(line_buffering=True)
-                first = False
             if request.kind == frames.CELL:
                 self._cell(request)
             else:
@@ -129,8 +133,6 @@ class _Session:
         self._channel.send(frames.pack(kind, self._nonce, fields, status=status))
 
     def _program(self, request: frames.Frame) -> None:
-        cells.open_streams(line_buffering=False)
-        cells.seed_random(self._seed)
         code = cells.run_program(request.text(0) or "")
         if os.getpid() == self._process:
             self._reply(frames.RESULT, [None, None, None], status=code)
@@ -178,6 +180,8 @@ class _Session:
 
     def _tool(self, name: str) -> Callable[..., str]:
         """A function of the model's code that asks the host."""
+
+        from preftree.sandbox import values
 
         def tool(*args: object, **kwargs: object) -> str:
             asked = values.encode([list(args), kwargs])

@@ -29,7 +29,7 @@ ANSWER: Final = 5
 """What a tool said; status 1 if the call failed."""
 # Replies.
 HELLO: Final = 16
-"""The session's process is isolated, and will run the request; carries its pidfd."""
+"""From the zygote: carries the pidfd of the session's process, which was asked for."""
 RESULT: Final = 18
 """How a cell, a program or the solution under test ended: value, error, traceback; for a program, status is the exit code."""
 VERDICT: Final = 19
@@ -39,12 +39,14 @@ DONE: Final = 20
 TOOL: Final = 21
 """A tool is called: its name and the arguments as `values` encodes them."""
 REFUSED: Final = 22
-"""The process could not be isolated, and ended; field 0 says why."""
+"""From the zygote: the process could not be isolated, and ended; field 0 says why."""
 
-NO_NONCE: Final = bytes(16)
-
-SPAWN: Final = struct.Struct("<dQQQQ")
-"""What the zygote is told of a session: seconds, memory, scratch (bytes), processes, seed; then its folder, if any."""
+TOKEN: Final = 16
+"""Bytes of the secret that a session's frames from the zygote carry as their nonce; code inside never sees it."""
+SPAWN: Final = struct.Struct("<B16sdQQQQ")
+"""What the zygote is told of a session: whether its pidfd is wanted, token, seconds, memory, scratch (bytes), processes, seed;
+then its folder, if any. Four descriptors come with it: stdin, stdout, stderr, channel."""
+MAX_SPAWN: Final = 4096
 
 
 class BadFrame(ValueError):
@@ -111,26 +113,28 @@ def unpack(data: bytes) -> Frame:
 
 
 def request_packets(frame: bytes) -> list[bytes]:
-    """A request as the packets that carry it: its length, then its bytes in pieces."""
-    pieces = [frame[at : at + MAX_PACKET // 2] for at in range(0, len(frame), MAX_PACKET // 2)]
-    return [_LENGTH.pack(len(frame)), *pieces]
+    """A request as the packets that carry it: its length and its first bytes, then the others in pieces."""
+    whole = _LENGTH.pack(len(frame)) + frame
+    return [whole[at : at + MAX_PACKET // 2] for at in range(0, len(whole), MAX_PACKET // 2)]
 
 
 def receive_request(channel: socket.socket) -> Frame | None:
     """In the child: the next request of the host, or None once the host has gone."""
-    head = channel.recv(MAX_PACKET)
-    if len(head) != _LENGTH.size:
+    data = channel.recv(MAX_PACKET)
+    if len(data) < _LENGTH.size:
         return None
-    (length,) = _LENGTH.unpack(head)
+    length = _LENGTH.unpack_from(data)[0] + _LENGTH.size
     if length > _MAX_REQUEST:
         return None
-    data = bytearray()
-    while len(data) < length:
-        piece = channel.recv(MAX_PACKET)
-        if not piece:
-            return None
-        data += piece
-    return unpack(bytes(data))
+    if len(data) < length:
+        pieces = bytearray(data)
+        while len(pieces) < length:
+            piece = channel.recv(MAX_PACKET)
+            if not piece:
+                return None
+            pieces += piece
+        data = bytes(pieces)
+    return unpack(data[_LENGTH.size :])
 
 
 def clip(text: str, limit: int) -> str:

@@ -10,7 +10,7 @@ import sys
 import weakref
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Final, get_args
 
 from preftree.problem import IOTests, Tests, UnitTests
 from preftree.sandbox import frames, shown, tiers, unit_tests
@@ -76,7 +76,7 @@ class ProcessSandbox:
         self.tier = tier
         self._zygotes = {
             (libraries, shell): Zygote(tier, libraries, shell=shell)
-            for libraries in ("base", "sci", "pandas")
+            for libraries in get_args(Libraries)
             for shell in (False, True)
         }
         self._zygotes["base", False].start()
@@ -213,7 +213,9 @@ class ProcessSandbox:
                     raise
         raise AssertionError("unreachable")
 
-    async def start(self, libraries: Libraries, seed: int, stdin: str | None = None, *, shell: bool = True) -> Process:
+    async def start(
+        self, libraries: Libraries, seed: int, stdin: str | None = None, *, shell: bool = True, lasts: bool = False
+    ) -> Process:
         """A new session's process; the zygote is started first if it is not there.
 
         Raises:
@@ -227,7 +229,7 @@ class ProcessSandbox:
                 await asyncio.to_thread(zygote.start)
             except Exception as e:
                 raise Faulty(str(e)) from e
-        return Process.start(zygote, self.limits, seed, stdin)
+        return Process.start(zygote, self.limits, seed, stdin, lasts=lasts)
 
     def running(self, libraries: Libraries) -> bool:
         """Whether the zygote of sessions with these libraries is there."""

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 SCRATCH: Final = "/scratch"
 UID: Final = 1000
-"""The user and group that code inside sees; outside it is the caller, or `nobody` where the caller is root."""
+"""The zygote's user inside; outside it is the caller, or `nobody` where the caller is root."""
 _NOBODY: Final = 65534
 
 _NEWNS, _NEWUTS, _NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -100,7 +100,7 @@ def enter_outer(paths: Iterable[str]) -> int:
         paths: absolute folders that are to be readable at the same place, links resolved by the caller's side of the root.
 
     Returns:
-        a descriptor of /proc, which the new root does not have; needed by `enter_session`.
+        a descriptor of /proc, which the new root does not have.
 
     Raises:
         OSError: the kernel refuses a step; the message names it.
@@ -159,8 +159,9 @@ def _build_root(paths: Iterable[str]) -> None:
         _bind(f"/old/dev/{device}", f"/new/dev/{device}", _ATTR_RDONLY | _ATTR_NOSUID | _ATTR_NOEXEC)
     os.symlink(SCRATCH, "/new/dev/shm")
     os.makedirs("/new/etc", exist_ok=True)
-    Path("/new/etc/passwd").write_bytes(f"user:x:{UID}:{UID}:user:{SCRATCH}:/bin/false\n".encode())
-    Path("/new/etc/group").write_bytes(f"user:x:{UID}:\n".encode())
+    # Sessions have a user that is not mapped, which the kernel shows as this number.
+    Path("/new/etc/passwd").write_bytes(f"user:x:{_NOBODY}:{_NOBODY}:user:{SCRATCH}:/bin/false\n".encode())
+    Path("/new/etc/group").write_bytes(f"user:x:{_NOBODY}:\n".encode())
     if not os.path.exists("/new/tmp"):
         os.symlink(SCRATCH, "/new/tmp")
     os.mkdir(f"/new{SCRATCH}")
@@ -215,25 +216,21 @@ def new_pid_namespace(own: int) -> None:
     _unshare(_NEWPID, "new pid namespace")
 
 
-def enter_session(proc: int, limits: SessionLimits) -> None:
+def enter_session(limits: SessionLimits) -> None:
     """Jail this process, the first of a session, for good: own scratch folder, limits, no capabilities.
 
     Landlock and the system call filter come after it.
 
-    Args:
-        proc: the descriptor that `enter_outer` returned; closed here.
-        limits: the session's limits.
-
     Raises:
         OSError: the kernel refuses a step.
     """
-    _unshare(_NEWUSER | _NEWNS, "session namespaces")
-    _write_maps(proc, UID, UID, UID)
-    _prefer_in_oom(proc)
-    os.close(proc)
+    # Mounted with the zygote's rights, whose user owns what is made in it; then a user namespace of its own, in which no user
+    # is anybody outside, so that the limit on processes counts this session's.
+    _unshare(_NEWNS, "session mounts")
     options = f"size={limits.scratch_bytes},nr_inodes=1000,mode=0700"
     _mount("tmpfs", SCRATCH, "tmpfs", _MS_NOSUID | _MS_NODEV, options)
     os.chdir(SCRATCH)
+    _unshare(_NEWUSER, "session's user namespace")
     set_limits(limits, count_processes=True)
     drop_capabilities()
 
@@ -252,7 +249,8 @@ def no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1, "no_new_privs")
 
 
-def _prefer_in_oom(proc: int) -> None:
+def prefer_in_oom(proc: int) -> None:
+    """Have the kernel end this process and its children first when the machine runs out of memory."""
     file = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
     try:
         os.write(file, b"1000")

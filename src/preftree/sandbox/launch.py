@@ -11,21 +11,24 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from preftree.errors import SandboxUnavailable
 from preftree.sandbox import memory
 
 Tier = Literal["jail", "confined", "none"]
 """How code is kept in: namespaces and all the rest; Landlock and a system call filter alone; or not at all."""
-Libraries = Literal["base", "sci", "pandas"]
-"""What a zygote has loaded: the standard library's usual modules; NumPy, SymPy and SciPy too; or NumPy and pandas."""
+Libraries = Literal["base", "sci", "scipy", "pandas"]
+"""What a zygote has loaded: the standard library's usual modules; NumPy and SymPy too; SciPy too; or NumPy and pandas.
+
+Ours: SciPy has one of its own, since a fork takes time for every page that is loaded, and few programs import it.
+"""
 
 _START_SECONDS: Final = 60.0
 _IMPORT: Final = r"^[ \t]*(?:import|from)[ \t][^\n#]*\b(?:{})\b"
-_SCIENCE: Final = re.compile(_IMPORT.format("numpy|sympy|scipy|mpmath|matplotlib|networkx"), re.MULTILINE)
+_SCIENCE: Final = re.compile(_IMPORT.format("numpy|sympy|mpmath|matplotlib"), re.MULTILINE)
+_SCIPY: Final = re.compile(_IMPORT.format("scipy"), re.MULTILINE)
 _PANDAS: Final = re.compile(_IMPORT.format("pandas"), re.MULTILINE)
 _PACKAGES: Final = ("IPython", "numpy", "sympy", "scipy", "pandas", "matplotlib")
 _WORN_FORKS: Final = 50_000
@@ -38,7 +41,9 @@ def libraries_of(code: str) -> Libraries:
     """Which zygote suits `code`, by what it imports."""
     if "import" not in code:
         return "base"
-    return "pandas" if _PANDAS.search(code) else "sci" if _SCIENCE.search(code) else "base"
+    if _PANDAS.search(code):
+        return "pandas"
+    return "scipy" if _SCIPY.search(code) else "sci" if _SCIENCE.search(code) else "base"
 
 
 def installation() -> list[str]:
@@ -87,6 +92,39 @@ class _Running:
         self.size = 0
         self.end = weakref.finalize(self, _end, control, process)
 
+    @property
+    def there(self) -> bool:
+        """Whether the process lives. It holds the other end of the control socket alone, and never writes to it again."""
+        if self.process.poll() is not None:
+            return False
+        try:
+            return bool(self.control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+
+class Fork(NamedTuple):
+    """A session's way back to the zygote that it was forked from."""
+
+    zygote: Zygote
+    origin: _Running
+
+    @property
+    def running(self) -> bool:
+        """Whether that zygote lives; if not, the session does not either."""
+        return self.origin.there
+
+    def ask(self, token: bytes) -> None:
+        """Have the zygote send the session's pidfd on its channel."""
+        with contextlib.suppress(OSError):
+            self.origin.control.send(token, socket.MSG_DONTWAIT)
+
+    def release(self) -> None:
+        """The session has ended."""
+        self.zygote.release(self.origin)
+
 
 class Zygote:
     """One zygote process; `spawn` forks sessions from it and `start` starts it again if it has died. Usable from any thread.
@@ -108,16 +146,9 @@ class Zygote:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there. It holds the other end of the control socket alone, and never writes to it again."""
+        """Whether the process is there."""
         now = self._now
-        if now is None or now.process.poll() is not None:
-            return False
-        try:
-            return bool(now.control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+        return now is not None and now.there
 
     def start(self) -> None:
         """Start the process unless it runs, and wait until it is ready. Blocks for up to a second or so.
@@ -177,11 +208,8 @@ class Zygote:
         # Only now: until it is ready, `running` is asked by others and must not wait on this socket's timeout.
         self._now = started
 
-    def spawn(self, packet: bytes, descriptors: list[int]) -> Callable[[], None]:
-        """Ask for a session; its process reports on the channel among `descriptors`.
-
-        Returns:
-            what is to be called once the session has ended.
+    def spawn(self, packet: bytes, descriptors: list[int]) -> Fork:
+        """Ask for a session; its process answers on the channel among `descriptors`.
 
         Raises:
             OSError: the zygote has died; `start` brings it back.
@@ -196,9 +224,10 @@ class Zygote:
             if now.forks % _LOOK_EVERY == 1 and self._worn(now):
                 now.retired = True
                 self._now = None
-        return lambda: self._release(now)
+        return Fork(self, now)
 
-    def _release(self, running: _Running) -> None:
+    def release(self, running: _Running) -> None:
+        """One of its sessions has ended."""
         with self._lock:
             running.live -= 1
             if running.retired and running.live <= 0:

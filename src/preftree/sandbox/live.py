@@ -165,7 +165,7 @@ class HostSession:
         if self._process is not None:
             return self._process
         self._libraries = libraries_of("\n".join([*(cell.code for cell in self._cells), code]))
-        self._process = await self._sandbox.start(self._libraries, self._seed)
+        self._process = await self._sandbox.start(self._libraries, self._seed, lasts=True)
         for cell in self._cells:
             answers = Answers(self._tools, self._sandbox.limits, recorded=cell.calls)
             ended = await self._request(self._process, cell.code, answers)

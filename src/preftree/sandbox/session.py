@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from preftree.sandbox import frames, memory
 from preftree.sandbox.base import Limits, Status
-from preftree.sandbox.launch import Zygote
+from preftree.sandbox.launch import Fork, Zygote
 
 _GRACE_SECONDS: Final = 0.3
 """How long code may take to end after the soft interrupt at its time limit; ours: enough to flush what it has printed."""
@@ -86,19 +86,22 @@ class Process:
     """The process of one session. Made by `start`; `kill` frees everything."""
 
     def __init__(
-        self, limits: Limits, channel: socket.socket, sinks: list[_Sink], scratch: str | None, release: Callable[[], None]
+        self, limits: Limits, channel: socket.socket, sinks: list[_Sink], scratch: str | None, token: bytes, fork: Fork
     ) -> None:
         self._limits = limits
         self._channel = channel
         self._sinks = sinks
         self._scratch = scratch
-        self._release = release
+        self._token = token
+        self._fork = fork
         self._pidfd: int | None = None
         self._stopped = False
 
     @classmethod
-    def start(cls, zygote: Zygote, limits: Limits, seed: int, stdin: str | None = None) -> Process:
+    def start(cls, zygote: Zygote, limits: Limits, seed: int, stdin: str | None = None, *, lasts: bool = False) -> Process:
         """Ask the zygote for a session. With `stdin` (a program's) the two output streams are kept apart.
+
+        `lasts` says that it will take several requests.
 
         Raises:
             Faulty: the zygote does not answer, or the host is out of descriptors.
@@ -121,15 +124,22 @@ class Process:
                 if zygote.tier == "none":
                     scratch = tempfile.mkdtemp(prefix="preftree-unsafe-")
                     undo.callback(shutil.rmtree, scratch, ignore_errors=True)
+                token = os.urandom(frames.TOKEN)
                 packet = frames.SPAWN.pack(
-                    limits.seconds, limits.memory_mib << 20, limits.scratch_mib << 20, limits.processes, seed % 2**64
+                    lasts or scratch is not None,
+                    token,
+                    limits.seconds,
+                    limits.memory_mib << 20,
+                    limits.scratch_mib << 20,
+                    limits.processes,
+                    seed % 2**64,
                 )
                 descriptors = [source, sinks[0].fd, sinks[-1].fd, theirs.fileno()]
-                release = zygote.spawn(packet + (scratch or "").encode(), descriptors)
+                fork = zygote.spawn(packet + (scratch or "").encode(), descriptors)
                 undo.pop_all()
             except OSError as e:
                 raise Faulty(str(e)) from e
-        return cls(limits, ours, sinks, scratch, release)
+        return cls(limits, ours, sinks, scratch, token, fork)
 
     async def request(self, kind: int, fields: list[str], seconds: float, answer: Answerer | None = None) -> Ended:
         """Have the session do something, for at most `seconds`; the time that `answer` takes is not counted.
@@ -151,14 +161,18 @@ class Process:
                 timed_out = True
                 await self._end(run)
         except (_Gone, OSError) as e:  # a TimeoutError is an OSError
-            if self._pidfd is None and not timed_out:
-                raise Faulty(f"the session's process ended before it began: {e}") from None
+            if not self._fork.running and not timed_out:
+                raise Faulty(f"the zygote has ended: {e}") from None
         finally:
             run.watch.cancel()
         return self._ended(run, timed_out)
 
     async def _end(self, run: _Request) -> None:
         """Stop a request whose time is up: softly, then for certain."""
+        if self._pidfd is None:
+            # Its time was up before it could be found: the zygote kills it.
+            self._cut()
+            return
         # Not softly where it would only end one of many tests.
         softly = [(signal.SIGINT, _GRACE_SECONDS)] if run.kind in (frames.CELL, frames.PROGRAM) else []
         for number, patience in (*softly, (signal.SIGKILL, _GONE_SECONDS)):
@@ -171,6 +185,7 @@ class Process:
     def _ended(self, run: _Request, timed_out: bool) -> Ended:
         alive = run.goes_on and not timed_out
         if alive:
+            self._find()
             # Its other threads must not go on between the turns.
             self._signal(signal.SIGSTOP)
             self._stopped = True
@@ -180,7 +195,7 @@ class Process:
             exit_code = int(code) if code is not None and code.isdecimal() and len(code) < 4 else None
         elif run.result is None or run.reason:
             killed = int(signal.SIGKILL)
-            self._signal(signal.SIGKILL)
+            self._cut()
         elif run.result is not None:
             exit_code = run.result.status
         output = self._sinks[0].take()
@@ -210,14 +225,14 @@ class Process:
                 raise _Gone
 
     def _take(self, run: _Request, frame: frames.Frame, descriptors: list[int]) -> None:
-        if frame.kind == frames.HELLO and self._pidfd is None:
-            if descriptors:
+        if frame.nonce == self._token:
+            if frame.kind == frames.HELLO and self._pidfd is None and descriptors:
                 self._pidfd = descriptors.pop(0)
-        elif self._pidfd is None:
-            # Nothing that is said before the process has reported itself, isolated, comes from the model's code.
-            raise Faulty(frame.text(0) or "the session's process ended before it began")
-        elif frame.kind == frames.DONE:
-            run.done = frame
+                run.allowed += 1
+            elif frame.kind == frames.DONE:
+                run.done = frame
+            elif frame.kind == frames.REFUSED:
+                raise Faulty(frame.text(0) or "the session could not be isolated")
         elif frame.nonce != run.nonce:
             pass
         elif frame.kind == frames.RESULT and run.result is None:
@@ -258,7 +273,9 @@ class Process:
 
     def _watch(self, run: _Request) -> None:
         """Kill the session if its processes together use more memory, or threads, than one session may."""
-        if self._pidfd is not None:
+        if self._pidfd is None:
+            self._fork.ask(self._token)
+        else:
             used = memory.used_by(self._pidfd)
             if memory.exceeds(self._pidfd, used, self._limits.memory_mib << 20):
                 run.reason = f"its processes used more than {self._limits.memory_mib} MiB of memory together"
@@ -269,10 +286,27 @@ class Process:
                 return
         run.watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch, run)
 
+    def _find(self) -> None:
+        """Take the process's pidfd, which the zygote has sent by now, if it has not been taken."""
+        while self._pidfd is None:
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self._channel, frames.MAX_PACKET, 1, socket.MSG_CMSG_CLOEXEC)
+            except OSError:
+                return
+            if not data:
+                return
+            self._pidfd = descriptors[0] if descriptors else None
+
     def _go_on(self) -> None:
         if self._stopped:
             self._signal(signal.SIGCONT)
             self._stopped = False
+
+    def _cut(self) -> None:
+        """Have the process killed, whether it has been found or not."""
+        self._signal(signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
 
     def _signal(self, number: int) -> None:
         if self._pidfd is not None:
@@ -287,30 +321,19 @@ class Process:
         """End every process of the session and free what it held. May be called twice."""
         if self._channel.fileno() < 0:
             return
-        # After this a process that is only now being forked finds its channel shut, and ends.
-        with contextlib.suppress(OSError):
-            self._channel.shutdown(socket.SHUT_RDWR)
-        while self._pidfd is None:
-            try:
-                data, descriptors, _, _ = socket.recv_fds(self._channel, frames.MAX_PACKET, 1, socket.MSG_CMSG_CLOEXEC)
-            except OSError:
-                break
-            if not data:
-                break
-            if descriptors:
-                self._pidfd = descriptors[0]
         if self._pidfd is not None:
             if self._scratch is not None:
                 memory.kill_group(self._pidfd)
             self._signal(signal.SIGKILL)
             os.close(self._pidfd)
             self._pidfd = None
+        # The zygote kills what is still there.
         self._channel.close()
         for sink in self._sinks:
             os.close(sink.fd)
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
-        self._release()
+        self._fork.release()
 
 
 class _Request:
@@ -352,7 +375,7 @@ def _wake(ready: asyncio.Future[None]) -> None:
 
 
 def _source(stdin: str | None) -> int:
-    if stdin is None:
+    if not stdin:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
     data = stdin.encode("utf-8", "surrogatepass")

@@ -89,7 +89,7 @@ JAIL_PROCESSES: Final[Numbers] = {
 SET_UP: Final[Numbers] = {
     "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "capset": (126, 91),
     "landlock_create_ruleset": (444, 444), "landlock_add_rule": (445, 445), "landlock_restrict_self": (446, 446),
-    "seccomp": (317, 277), "fork": (57, None), "vfork": (58, None), "setsid": (112, 157),
+    "seccomp": (317, 277), "kill": (62, 129), "fork": (57, None), "vfork": (58, None), "setsid": (112, 157),
 }
 """What the zygote and a session that isolates itself need, and code inside must not have."""
 XATTR: Final[Numbers] = {
