@@ -53,7 +53,7 @@ def test_what_is_trained_on_is_never_generated(seed: int) -> None:
 
 def test_the_models_lessons_are_on_the_training_side() -> None:
     shown = {p.instruction for p in generate(2000, 0)}
-    learnt = {lesson.messages[0][1].partition("\n\n")[0] for lesson in lessons(2000, 1, feedback=0.0, mistakes=0.0)}
+    learnt = {lesson.messages[0][1].partition("\n\n")[0] for lesson in lessons(2000, 1, feedback=0.0, mistakes={})}
     assert len(learnt) > 1000
     assert not shown & learnt
 

@@ -95,7 +95,7 @@ def test_the_template_only_adds_to_a_conversation(tokenizer: Any) -> None:
 def test_lessons_are_encoded_as_the_template_renders_them(tokenizer: Any) -> None:
     from preftree.micro.conversations import lessons
 
-    for lesson in lessons(20, 9, feedback=0.5, mistakes=0.0):
+    for lesson in lessons(20, 9, feedback=0.5, mistakes={}):
         ids, start = encode(tokenizer, lesson)
         messages = [{"role": role, "content": text} for role, text in lesson.messages]
         assert ids[:start] == tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
@@ -145,13 +145,42 @@ def test_the_strong_model_is_good_but_not_perfect_and_the_weak_one_is_weaker(san
         return shares
 
     strong, weak = asyncio.run(rates("strong")), asyncio.run(rates("weak"))
-    assert 0.25 <= sum(strong) / 4 <= 0.75
+    # 40 % over 50 problems a task; three standard errors of these 60 problems are about 15 %.
+    assert 0.25 <= sum(strong) / 4 <= 0.6
     assert min(strong) > 0.1
     assert sum(weak) < sum(strong)
 
 
+def test_the_strong_model_profits_from_feedback(sandbox: ProcessSandbox) -> None:
+    async def figures(task: Any) -> tuple[float, float]:
+        grader = Grader(sandbox)
+        model = LocalChat("micro", str(weights("strong")), device="cpu", dtype="float64", batch_size=64)
+        found = await measure(model, Environment(sandbox, grader).observe, task, 10, seed=1)
+        await model.close()
+        await grader.close()
+        return found.corrected or 0.0, found.again or 0.0
+
+    # Far apart where mistakes are careless ones: 97 against 42 % and 66 against 27 % over 50 problems.
+    for task in ("Math_PoT", "Math_CoT"):
+        corrected, again = asyncio.run(figures(task))
+        assert corrected > again + 0.15, task
+
+
+def test_careless_lessons_are_first_attempts_only(sandbox: ProcessSandbox) -> None:
+    from preftree.micro.conversations import lessons
+
+    sloppy = list(lessons(120, 4, feedback=0.5, mistakes=dict.fromkeys(TASKS, 1.0)))
+    clean = list(lessons(120, 4, feedback=0.5, mistakes={}))
+    assert [lesson.messages for lesson in sloppy] == [lesson.messages for lesson in clean]
+    after = [s.action == c.action for s, c in zip(sloppy, clean, strict=True) if len(s.messages) > 1]
+    first = [s.action == c.action for s, c in zip(sloppy, clean, strict=True) if len(s.messages) == 1]
+    assert after
+    assert all(after)
+    assert sum(first) < len(first) / 10
+
+
 def test_training_from_nothing_makes_a_folder_that_measures(tmp_path: Path, sandbox: ProcessSandbox) -> None:
-    recipe = Recipe(width=32, layers=1, heads=1, lessons=60, feedback=0.3, mistakes=0.2, learning_rate=1e-3, seed=3)
+    recipe = Recipe(width=32, layers=1, heads=1, lessons=60, feedback=0.3, mistakes={"Logic": 0.2}, learning_rate=1e-3, seed=3)
     report = train(tmp_path, ["weak"], {"weak": recipe})
     assert report["weak"]["tokens"] > 5000
 

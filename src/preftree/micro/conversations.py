@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class Lesson(NamedTuple):
     """What is learnt."""
 
 
-def lessons(n: int, seed: int, *, feedback: float, mistakes: float) -> Iterator[Lesson]:
+def lessons(n: int, seed: int, *, feedback: float, mistakes: Mapping[Task, float]) -> Iterator[Lesson]:
     """`n` conversations about problems of the training side.
 
     Args:
@@ -35,7 +35,8 @@ def lessons(n: int, seed: int, *, feedback: float, mistakes: float) -> Iterator[
         seed: what they are a function of.
         feedback: the share that has wrong turns before the action, rising from none to twice this over the `n`, so
             that solving is learnt before mending; more turns are rarer, up to four.
-        mistakes: the share whose action is a wrong one (for a model that plays the others).
+        mistakes: by task, the share of first attempts that are wrong ones. After feedback every action is right: who learns
+            from these is careless at first, as people's texts are, and careful once a mistake has been pointed out.
     """
     for index, draft in enumerate(drafts(n, seed, MIX, train=True)):
         rng = Random(seed_of(seed, "lesson", index))
@@ -45,7 +46,8 @@ def lessons(n: int, seed: int, *, feedback: float, mistakes: float) -> Iterator[
             wrong = _draw(rng, draft)
             if wrong:
                 history.append(answered(draft.problem, wrong))
-        action = _draw(rng, draft) if rng.random() < mistakes else None
+        careless = not history and rng.random() < mistakes.get(draft.problem.task, 0.0)
+        action = _draw(rng, draft) if careless else None
         messages = [(str(role), text) for role, text in conversation(draft.problem, history)]
         yield Lesson(messages, action.text if action else draft.right)
 
